@@ -79,7 +79,7 @@ impl FieldId {
         let (a, b) = (self.row(), other.row());
         let words = |f: &Field| {
             let w = f.slot.word..f.slot.word + f.slot.bits.div_ceil(64).max(1);
-            w.map(|i| u64::from(i)).fold(0u64, |m, i| m | 1 << i)
+            w.map(u64::from).fold(0u64, |m, i| m | 1 << i)
         };
         if words(a) & words(b) == 0 {
             return false;

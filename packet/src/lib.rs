@@ -18,19 +18,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod checksum;
+mod compose;
+pub mod edit;
 mod field;
+mod frame;
 mod hash;
 mod id;
 mod key;
 mod layout;
 mod matching;
+mod parse;
 mod table;
 
 pub mod odp;
 
+pub use compose::compose;
 pub use field::{Field, Format, Maskable, OdpAttr, Owner, Oxm, OxmClass, Prereq, Since};
+pub use frame::{HEADROOM, Layers, Packet, PartialChecksum, SegmentKind, Segmentation};
 pub use hash::Mixer;
 pub use key::{FlowMask, FlowState, PacketKey, StateMask};
 pub use layout::{PACKET_WORDS, STATE_WORDS, Slot};
 pub use matching::{CompactMatch, Match, VLAN_PRESENT};
+pub use parse::{MAX_VLAN_HEADERS, Metadata, ethertype, frag, ipproto, parse, parse_frame};
 pub use table::{FIELD_COUNT, FieldId};
