@@ -301,6 +301,11 @@ impl<'a> Members<'a> {
         self.error.get_or_insert(error);
     }
 
+    /// The object that is read.
+    pub fn json(&self) -> &'a Json {
+        self.json
+    }
+
     /// Whether a fault is known.
     pub fn has_error(&self) -> bool {
         self.error.is_some()

@@ -274,7 +274,9 @@ impl Datum {
     /// Columns that hold at most one member have no such form: their difference is the new value.
     #[must_use]
     pub fn diff_from(&self, old: &Datum, type_: &Type) -> Datum {
-        if type_.is_map() {
+        if type_.max == 1 {
+            self.clone()
+        } else if type_.is_map() {
             let mut pairs = Vec::new();
             merge(old, self, |key, was, is| {
                 let value = match (was, is) {
@@ -287,8 +289,6 @@ impl Datum {
                 }
             });
             Datum::from_sorted_pairs(pairs)
-        } else if type_.max == 1 {
-            self.clone()
         } else {
             old.symmetric_difference(self)
         }
@@ -307,7 +307,9 @@ impl Datum {
     /// The value that `diff`, made by [`Datum::diff_from`], leads to.
     #[must_use]
     pub fn apply_diff(&self, diff: &Datum, type_: &Type) -> Datum {
-        if type_.is_map() {
+        if type_.max == 1 {
+            diff.clone()
+        } else if type_.is_map() {
             let mut pairs = Vec::with_capacity(self.len());
             merge(self, diff, |key, was, change| {
                 let value = match (was, change) {
@@ -320,8 +322,6 @@ impl Datum {
                 }
             });
             Datum::from_sorted_pairs(pairs)
-        } else if type_.max == 1 {
-            diff.clone()
         } else {
             self.symmetric_difference(diff)
         }
