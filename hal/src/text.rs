@@ -1,0 +1,148 @@
+//! The text of datapath actions: `push_vlan(vid=5,pcp=0),2` (ovs-dpctl(8)).
+
+use crate::{Action, DpPort, HashAlgorithm, UserCookie};
+use packet::odp::set_member;
+
+/// Shows steps. `port_name` gives a port's name, to be shown instead of its number; `v6` says that
+/// the flow's packets are IPv6.
+pub fn format_actions(
+    actions: &[Action],
+    v6: bool,
+    port_name: &dyn Fn(DpPort) -> Option<String>,
+) -> String {
+    if actions.is_empty() {
+        return "drop".into();
+    }
+    let mut parts = Vec::new();
+    let mut rest = actions;
+    while let Some(action) = rest.first() {
+        let used = match action {
+            Action::Set { .. } => format_set(rest, v6, &mut parts),
+            _ => {
+                parts.push(format_action(action, v6, port_name));
+                1
+            }
+        };
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    parts.join(",")
+}
+
+/// Neighbouring writes to one header are shown as one `set`.
+fn format_set(actions: &[Action], v6: bool, parts: &mut Vec<String>) -> usize {
+    let mut attr = None;
+    let mut members = Vec::new();
+    for action in actions {
+        let Action::Set { field, value, mask } = action else {
+            break;
+        };
+        let Some(m) = set_member(*field, *value, *mask, v6) else {
+            if attr.is_none() {
+                parts.push(format!("set({field}={value:#x}/{mask:#x})"));
+                return 1;
+            }
+            break;
+        };
+        // `eth_type` and the like stand for themselves.
+        if attr.is_some_and(|a| a != m.attr) {
+            break;
+        }
+        attr = Some(m.attr);
+        members.push(m.text);
+    }
+    if let Some(attr) = attr {
+        parts.push(format!("set({attr}({}))", members.join(",")));
+    }
+    members.len().max(1)
+}
+
+fn format_action(
+    action: &Action,
+    v6: bool,
+    port_name: &dyn Fn(DpPort) -> Option<String>,
+) -> String {
+    match action {
+        Action::Output(port) => port_name(*port).unwrap_or_else(|| port.to_string()),
+        Action::Set { .. } => String::new(),
+        Action::PushVlan { tpid, tci } => {
+            let tpid = if *tpid == 0x8100 {
+                String::new()
+            } else {
+                format!("tpid=0x{tpid:04x},")
+            };
+            let cfi = if tci & 0x1000 == 0 { ",cfi=0" } else { "" };
+            format!(
+                "push_vlan({tpid}vid={},pcp={}{cfi})",
+                tci & 0xfff,
+                tci >> 13
+            )
+        }
+        Action::PopVlan => "pop_vlan".into(),
+        Action::PushMpls { ethertype, lse } => format!(
+            "push_mpls(label={},tc={},ttl={},bos={},eth_type=0x{ethertype:x})",
+            lse >> 12,
+            lse >> 9 & 7,
+            lse & 0xff,
+            lse >> 8 & 1
+        ),
+        Action::PopMpls { ethertype } => format!("pop_mpls(eth_type=0x{ethertype:x})"),
+        Action::Hash { algorithm, basis } => match algorithm {
+            HashAlgorithm::L4 => format!("hash(hash_l4({basis}))"),
+            HashAlgorithm::SymL4 => format!("hash(hash_sym_l4({basis}))"),
+        },
+        Action::Recirc(id) => format!("recirc({id})"),
+        Action::Userspace(cookie) => format!("userspace(pid=0,{})", format_cookie(cookie)),
+        Action::Truncate(len) => format!("trunc({len})"),
+        Action::Clone(inner) => format!("clone({})", format_actions(inner, v6, port_name)),
+        Action::Sample {
+            probability,
+            actions,
+        } => {
+            let percent = f64::from(*probability) * 100.0 / f64::from(u32::MAX);
+            let inner = format_actions(actions, v6, port_name);
+            format!("sample(sample={percent:.1}%,actions({inner}))")
+        }
+    }
+}
+
+fn format_cookie(cookie: &UserCookie) -> String {
+    match cookie {
+        UserCookie::SlowPath(reason) => format!("slow_path({})", reason.name()),
+        UserCookie::Controller(c) => format!(
+            "controller(reason={},dont_send=0,continuation=0,recirc_id={},rule_cookie={:#x},\
+             controller_id={},max_len={})",
+            c.reason, c.recirc_id.0, c.rule_cookie, c.controller_id, c.max_len
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packet::FieldId;
+
+    #[test]
+    fn writes_to_one_header_are_one_set() {
+        let set = |field: FieldId, value| Action::Set {
+            field,
+            value,
+            mask: field.full(),
+        };
+        let actions = [
+            set(FieldId::EthSrc, 1),
+            set(FieldId::EthDst, 2),
+            set(FieldId::Ipv4Dst, 0x0a00_0009),
+            Action::PushVlan {
+                tpid: 0x8100,
+                tci: 0x3005,
+            },
+            Action::Output(DpPort(2)),
+        ];
+        assert_eq!(
+            format_actions(&actions, false, &|_| None),
+            "set(eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02)),\
+             set(ipv4(dst=10.0.0.9)),push_vlan(vid=5,pcp=1),2"
+        );
+        assert_eq!(format_actions(&[], false, &|_| None), "drop");
+    }
+}
