@@ -17,6 +17,13 @@ pub struct RxMeta {
     pub resume: Option<ResumeId>,
 }
 
+/// Knows what [`ResumeId`]s stand for.
+pub trait ResumeTable: Send + Sync {
+    /// The state in which a missed packet goes on: recirculation id, marks, what connection
+    /// tracking knows. The ingress port is not part of it. None for an id that is not in use.
+    fn resolve(&self, id: ResumeId) -> Option<packet::Metadata>;
+}
+
 /// Frames received together, in buffers that are used again and again.
 #[derive(Debug)]
 pub struct RxBatch {

@@ -1,0 +1,3 @@
+//! Ports of the software datapath.
+
+pub mod dummy;
