@@ -13,13 +13,16 @@ mod error;
 pub mod execute;
 pub mod json;
 pub mod log;
+pub mod monitor;
 mod mutation;
 pub mod record;
 pub mod row;
 pub mod schema;
+pub mod server;
 pub mod transaction;
 pub mod types;
 mod uuid;
+pub mod wire;
 
 pub use crate::uuid::Uuid;
 pub use commit::{Change, Commit};
