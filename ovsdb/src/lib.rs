@@ -16,6 +16,7 @@ pub mod log;
 pub mod monitor;
 mod mutation;
 pub mod record;
+pub mod replica;
 pub mod row;
 pub mod schema;
 pub mod server;

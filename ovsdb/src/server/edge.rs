@@ -102,6 +102,21 @@ impl Server {
         tokio::join!(self.run_timers(), self.run_syncs(), self.run_remotes());
     }
 
+    /// A connection from within the process.
+    pub fn connect(&self) -> Box<dyn Duplex> {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let server = self.clone();
+        tokio::spawn(async move {
+            if let Err(why) = server
+                .serve(Box::new(theirs), ConnectionOptions::default())
+                .await
+            {
+                tracing::warn!(target: "jsonrpc", "embedded: {why}, dropping connection");
+            }
+        });
+        Box::new(ours)
+    }
+
     async fn run_timers(&self) {
         loop {
             let deadline = self.shared.lock().next_deadline();
