@@ -7,6 +7,14 @@
 //! Some actions remember the form in which they came (a `load` and a `set_field` do the same),
 //! so that what a controller reads back is what it wrote.
 
+pub mod check;
+pub mod decode;
+pub mod encode;
+pub mod instructions;
+mod learn_wire;
+mod nested_wire;
+mod raw;
+
 use crate::port::OfPort;
 use packet::FieldId;
 
@@ -68,6 +76,8 @@ pub struct Controller {
     pub pause: bool,
     /// 0 = none.
     pub meter: u32,
+    /// It came in the second wire form, which has room for all of this.
+    pub second: bool,
 }
 
 impl Default for Controller {
@@ -79,6 +89,7 @@ impl Default for Controller {
             userdata: Vec::new(),
             pause: false,
             meter: 0,
+            second: false,
         }
     }
 }
@@ -90,6 +101,8 @@ pub enum SetForm {
     SetField,
     /// `load:` (Nicira's NXAST_REG_LOAD).
     Load,
+    /// NXAST_REG_LOAD2, which text writes as `set_field:`.
+    Load2,
 }
 
 /// What `ct` translates addresses with.
@@ -187,6 +200,8 @@ pub struct Learn {
     pub result: Option<Subfield>,
     /// The parts.
     pub specs: Vec<LearnSpec>,
+    /// It came in the second wire form, which has room for limit and result.
+    pub second: bool,
 }
 
 /// Fields over which `bundle` and `multipath` hash (`NX_HASH_FIELDS_*`, the wire's numbers).
@@ -360,8 +375,15 @@ pub enum Action {
     SetIpDscp(u8),
     SetIpEcn(u8),
     SetIpTtl(u8),
-    SetL4SrcPort(u16),
-    SetL4DstPort(u16),
+    /// `proto`: what the flow matches, once checked; 0 = none.
+    SetL4SrcPort {
+        port: u16,
+        proto: u8,
+    },
+    SetL4DstPort {
+        port: u16,
+        proto: u8,
+    },
     RegMove {
         src: Subfield,
         dst: Subfield,
@@ -506,8 +528,8 @@ impl Action {
             SetIpDscp(_) => "mod_nw_tos",
             SetIpEcn(_) => "mod_nw_ecn",
             SetIpTtl(_) => "mod_nw_ttl",
-            SetL4SrcPort(_) => "mod_tp_src",
-            SetL4DstPort(_) => "mod_tp_dst",
+            SetL4SrcPort { .. } => "mod_tp_src",
+            SetL4DstPort { .. } => "mod_tp_dst",
             RegMove { .. } => "move",
             StackPush(_) => "push",
             StackPop(_) => "pop",
@@ -563,8 +585,8 @@ impl Action {
             Action::SetIpDscp(v) => full(FieldId::IpDscp, u128::from(*v)),
             Action::SetIpEcn(v) => full(FieldId::IpEcn, u128::from(*v)),
             Action::SetIpTtl(v) => full(FieldId::IpTtl, u128::from(*v)),
-            Action::SetL4SrcPort(v) => full(FieldId::TcpSrc, u128::from(*v)),
-            Action::SetL4DstPort(v) => full(FieldId::TcpDst, u128::from(*v)),
+            Action::SetL4SrcPort { port, .. } => full(FieldId::TcpSrc, u128::from(*port)),
+            Action::SetL4DstPort { port, .. } => full(FieldId::TcpDst, u128::from(*port)),
             Action::SetMplsLabel(v) => full(FieldId::MplsLabel, u128::from(*v)),
             Action::SetMplsTc(v) => full(FieldId::MplsTc, u128::from(*v)),
             Action::SetMplsTtl(v) => full(FieldId::MplsTtl, u128::from(*v)),

@@ -19,6 +19,7 @@ pub mod message;
 pub mod oxm;
 pub mod port;
 pub mod raw;
+pub mod text;
 pub mod version;
 mod wire;
 

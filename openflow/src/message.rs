@@ -830,3 +830,48 @@ pub enum Message {
         body: Vec<u8>,
     },
 }
+
+use crate::error::Result;
+use crate::wire::{Reader, Writer};
+
+/// Takes a property (type, length, contents, padding to eight) from the front.
+pub(crate) fn pull_property<'a>(r: &mut Reader<'a>) -> Result<(u16, Reader<'a>)> {
+    let bad = |_| OfError::OFPBPC_BAD_LEN;
+    let kind = r.u16().map_err(bad)?;
+    let len = usize::from(r.u16().map_err(bad)?);
+    let body = r
+        .sub(len.checked_sub(4).ok_or(OfError::OFPBPC_BAD_LEN)?)
+        .map_err(bad)?;
+    let padding = len.next_multiple_of(8) - len;
+    r.skip(padding.min(r.left())).map_err(bad)?;
+    Ok((kind, body))
+}
+
+/// Writes a property.
+pub(crate) fn put_property(w: &mut Writer, kind: u16, body: &[u8]) {
+    let start = w.len();
+    w.u16(kind);
+    w.u16(0);
+    w.bytes(body);
+    w.set_len(start + 2, start);
+    w.pad8(start);
+}
+
+/// A property's only number, of one byte; longer contents must be zero.
+pub(crate) fn prop_u8(p: &mut Reader<'_>) -> Result<u8> {
+    let v = p.u8().map_err(|_| OfError::OFPBPC_BAD_LEN)?;
+    Ok(v)
+}
+
+/// Of two bytes.
+pub(crate) fn prop_u16(p: &mut Reader<'_>) -> Result<u16> {
+    Ok(p.u16().map_err(|_| OfError::OFPBPC_BAD_LEN)?)
+}
+
+/// Of four bytes, behind padding if there is any.
+pub(crate) fn prop_u32(p: &mut Reader<'_>) -> Result<u32> {
+    if p.left() == 8 {
+        p.skip(4).map_err(|_| OfError::OFPBPC_BAD_LEN)?;
+    }
+    Ok(p.u32().map_err(|_| OfError::OFPBPC_BAD_LEN)?)
+}

@@ -16,7 +16,11 @@ use crate::error::{DecodeError, OfError, Result};
 use crate::wire::{Reader, Writer};
 use packet::{FieldId, OxmClass};
 
-pub(crate) use matching::{NxmOptions, pull_nxm, pull_oxm_match};
+pub use matching::encode_oxm_entries;
+pub(crate) use matching::{
+    NxmOptions, drop_implied_packet_type, get_from_match, is_value_valid, legal_bits, pull_nxm,
+    pull_oxm_match, set_in_match,
+};
 pub use matching::{decode_nxm, decode_oxm_match, encode_nxm, encode_oxm_match};
 pub(crate) use old::*;
 
@@ -140,28 +144,37 @@ pub(crate) fn short_header(field: FieldId) -> u32 {
 pub(crate) fn pull_field(r: &mut Reader<'_>) -> Result<(FieldId, bool)> {
     let h = pull_header(r)?;
     let Some(row) = h.row() else {
-        return Err(unknown_in_action(h));
+        return Err(OfError::OFPBAC_BAD_SET_TYPE.into());
     };
     let size = wire_bytes(row.field);
-    let want = if h.has_mask { size * 2 } else { size };
-    if h.len != want {
-        return Err(unknown_in_action(h));
+    if h.len != if h.has_mask { size * 2 } else { size } {
+        return Err(OfError::OFPBAC_BAD_SET_LEN.into());
     }
     Ok((row.field, h.has_mask))
 }
 
-fn unknown_in_action(h: FieldHeader) -> DecodeError {
-    let _ = h;
-    OfError::OFPBAC_BAD_SET_TYPE.into()
+/// A field with its value and perhaps its mask, as settings carry it.
+pub(crate) fn pull_entry_in_action(r: &mut Reader<'_>) -> Result<(FieldId, u128, Option<u128>)> {
+    let (field, has_mask) = pull_field(r).map_err(|e| match e.error {
+        OfError::OFPBRC_BAD_LEN => DecodeError::from(OfError::OFPBMC_BAD_LEN),
+        _ => e,
+    })?;
+    let n = wire_bytes(field);
+    let bad = |_| DecodeError::from(OfError::OFPBMC_BAD_LEN);
+    let value = r.uint(n).map_err(bad)?;
+    let mask = if has_mask {
+        Some(r.uint(n).map_err(bad)?)
+    } else {
+        None
+    };
+    Ok((field, value, mask))
 }
 
-/// A field with its value and perhaps its mask, as `set_field` and learned flows carry it.
-pub(crate) fn pull_entry(r: &mut Reader<'_>) -> Result<(FieldId, u128, Option<u128>)> {
-    let (field, has_mask) = pull_field(r)?;
-    let n = wire_bytes(field);
-    let value = r.uint(n)?;
-    let mask = if has_mask { Some(r.uint(n)?) } else { None };
-    Ok((field, value, mask))
+/// Writes a field's header of 4 or 8 bytes.
+pub(crate) fn put_field(w: &mut Writer, field: FieldId, version: u8) {
+    if let Some(row) = row_of(field, version) {
+        put_header(w, row, false, wire_bytes(field));
+    }
 }
 
 /// Writes a field with its value and, if given, its mask.
