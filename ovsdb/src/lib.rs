@@ -11,6 +11,7 @@ pub mod condition;
 pub mod database;
 mod error;
 pub mod execute;
+pub mod file;
 pub mod json;
 pub mod log;
 pub mod monitor;

@@ -37,12 +37,13 @@ pub fn encode(schema: &Schema, commit: &Commit, wall_ms: u64) -> Option<String> 
     }
     open?;
     out.push_str("},");
-    write_annotations(&mut out, commit.comment.as_deref(), wall_ms);
+    write_annotations(&mut out, commit.comment.as_deref(), wall_ms, true);
     Some(out)
 }
 
-/// One record that makes the whole database.
-pub fn encode_all(db: &Database, comment: Option<&str>, wall_ms: u64) -> String {
+/// One record that makes the whole database. Readers before differences were invented understand it
+/// unless `is_diff` says that later records may have some.
+pub fn encode_all(db: &Database, comment: Option<&str>, wall_ms: u64, is_diff: bool) -> String {
     let mut out = String::from("{");
     let mut open: Option<usize> = None;
     for at in 0..db.schema().tables.len() {
@@ -58,7 +59,7 @@ pub fn encode_all(db: &Database, comment: Option<&str>, wall_ms: u64) -> String 
     if open.is_some() {
         out.push_str("},");
     }
-    write_annotations(&mut out, comment, wall_ms);
+    write_annotations(&mut out, comment, wall_ms, is_diff);
     out
 }
 
@@ -85,13 +86,14 @@ fn write_entry(
     out.push_str(row);
 }
 
-fn write_annotations(out: &mut String, comment: Option<&str>, wall_ms: u64) {
+fn write_annotations(out: &mut String, comment: Option<&str>, wall_ms: u64, is_diff: bool) {
     if let Some(comment) = comment {
         out.push_str("\"_comment\":");
         json::write_str(comment, out);
         out.push(',');
     }
-    let _ = write!(out, "\"_date\":{wall_ms},\"_is_diff\":true}}");
+    let _ = write!(out, "\"_date\":{wall_ms}");
+    out.push_str(if is_diff { ",\"_is_diff\":true}" } else { "}" });
 }
 
 /// Appends a change of a row; false if nothing of it is kept.

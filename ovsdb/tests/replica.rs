@@ -16,7 +16,10 @@ fn new_db(dir: &std::path::Path) -> std::path::PathBuf {
 fn run(test: impl AsyncFnOnce(Server)) {
     let dir = tempfile::tempdir().unwrap();
     let path = new_db(dir.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let server = Server::new(Clock::real()).unwrap();
         server.open_db(&path).unwrap();
@@ -28,7 +31,8 @@ fn run(test: impl AsyncFnOnce(Server)) {
 }
 
 async fn replica(server: &Server) -> Replica {
-    let mut replica = Replica::start(Clock::real(), Options::embedded(server, "Open_vSwitch")).unwrap();
+    let mut replica =
+        Replica::start(Clock::real(), Options::embedded(server, "Open_vSwitch")).unwrap();
     replica.synced().await;
     replica
 }
@@ -44,7 +48,12 @@ fn changes_arrive_and_preconditions_hold() {
         let bridge = txn.insert("Bridge");
         txn.set("Bridge", bridge, "name", "br0");
         txn.set("Open_vSwitch", root, "bridges", Datum::set([bridge]));
-        txn.set("Open_vSwitch", root, "external_ids", Datum::map([("a", "b")]));
+        txn.set(
+            "Open_vSwitch",
+            root,
+            "external_ids",
+            Datum::map([("a", "b")]),
+        );
         txn.durable();
         let Outcome::Committed(committed) = txn.commit().await else {
             panic!("not committed");
@@ -58,7 +67,10 @@ fn changes_arrive_and_preconditions_hold() {
         while b.view().len("Bridge") == 0 {
             b.changed().await;
         }
-        assert_eq!(b.view().row("Bridge", bridge).unwrap().string("name"), "br0");
+        assert_eq!(
+            b.view().row("Bridge", bridge).unwrap().string("name"),
+            "br0"
+        );
 
         let before = b.view();
         let mut txn = b.txn();
@@ -84,7 +96,9 @@ fn changes_arrive_and_preconditions_hold() {
         let mut txn = b.txn();
         txn.set("Bridge", bridge, "fail_mode", "x");
         match txn.commit().await {
-            Outcome::Error(why) => assert!(why.contains("is not one of the allowed values"), "{why}"),
+            Outcome::Error(why) => {
+                assert!(why.contains("is not one of the allowed values"), "{why}")
+            }
             other => panic!("{other:?}"),
         }
         assert!(matches!(b.txn().commit().await, Outcome::Unchanged));
@@ -133,7 +147,10 @@ fn what_was_durable_is_there_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = new_db(dir.path());
     for round in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let server = Server::new(Clock::real()).unwrap();
             server.open_db(&path).unwrap();
@@ -148,7 +165,10 @@ fn what_was_durable_is_there_again() {
                     assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
                 } else {
                     // `maxRows` is one; the error comes after the operations' results.
-                    assert!(matches!(&outcome, Outcome::Error(e) if e.contains("limit of 1")), "{outcome:?}");
+                    assert!(
+                        matches!(&outcome, Outcome::Error(e) if e.contains("limit of 1")),
+                        "{outcome:?}"
+                    );
                 }
             };
             tokio::select! {

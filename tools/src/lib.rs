@@ -1,1 +1,4 @@
 //! tools
+
+pub mod ovsdb_client;
+pub mod ovsdb_tool;

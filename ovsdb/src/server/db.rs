@@ -4,11 +4,11 @@ use super::SessionId;
 use super::sync::{Barrier, OnDone, Syncer};
 use crate::commit::{Commit, Prepared};
 use crate::json::{self, Json};
-use crate::log::{Log, Reader};
+use crate::log::Log;
 use crate::monitor::Spec;
-use crate::{Database, Error, Schema, record};
+use crate::{Database, Error, record};
 use clock::Time;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A `transact` whose `wait` does not hold yet.
@@ -41,73 +41,6 @@ pub struct Db {
     pub watchers: Vec<(Arc<Spec>, Vec<(SessionId, String)>)>,
 }
 
-/// What was found in a file.
-pub struct Loaded {
-    /// The rows.
-    pub database: Database,
-    /// The file, ready for more.
-    pub log: Log,
-    /// What is wrong with the file's tail, if anything.
-    pub tail_error: Option<Error>,
-}
-
-/// Reads a standalone database file and keeps it open for writing.
-///
-/// # Errors
-/// Faults in the file's beginning, or that it is locked.
-pub fn load(path: &Path) -> Result<Loaded, Error> {
-    let (mut reader, lock) = Log::open(path)?;
-    let (database, tail_error) = read_all(&mut reader, path, None)?;
-    Ok(Loaded {
-        database,
-        log: Log::from_reader(reader, lock),
-        tail_error,
-    })
-}
-
-/// Reads all records of a file; as `schema`, if given, with what does not fit it left out.
-///
-/// # Errors
-/// Faults in the file's beginning. A faulty tail is the second of the pair.
-pub fn read_all(
-    reader: &mut Reader,
-    path: &Path,
-    schema: Option<Arc<Schema>>,
-) -> Result<(Database, Option<Error>), Error> {
-    if reader.is_clustered() {
-        return Err(Error::new(
-            "ovsdb error",
-            format!("{}: clustered databases are not supported", path.display()),
-        ));
-    }
-    let first = reader.next()?.ok_or_else(|| {
-        Error::end_of_file(format!(
-            "{}: database file contains no schema",
-            path.display()
-        ))
-    })?;
-    let own = Schema::from_json(&first)
-        .map_err(|e| e.wrap(format!("{}: failed to parse schema", path.display())))?;
-    let converting = schema.is_some();
-    let mut database = Database::new(schema.unwrap_or_else(|| Arc::new(own)));
-    loop {
-        let record = match reader.next() {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok((database, None)),
-            Err(error) => return Ok((database, Some(error))),
-        };
-        match record::decode(&database, &record, converting) {
-            Ok(prepared) => {
-                database.apply(prepared);
-            }
-            Err(error) => {
-                reader.unread();
-                return Ok((database, Some(error)));
-            }
-        }
-    }
-}
-
 impl Db {
     /// A database that lives in memory only.
     pub fn in_memory(database: Database) -> Db {
@@ -138,11 +71,6 @@ impl Db {
     /// The file's name.
     pub fn path(&self) -> Option<PathBuf> {
         self.file.as_ref().map(|f| f.log.path().to_owned())
-    }
-
-    /// The file's size in bytes; 0 without one.
-    pub fn file_size(&self) -> u64 {
-        self.file.as_ref().map_or(0, |f| f.log.size())
     }
 
     /// Writes a prepared transaction to the log and makes it true. Messages that speak of it must
@@ -180,7 +108,7 @@ impl Db {
         };
         file.log.replace(&[
             json::to_string(&self.database.schema().to_json()),
-            record::encode_all(&self.database, comment, wall_ms),
+            record::encode_all(&self.database, comment, wall_ms, true),
         ])?;
         file.syncer.replaced(file.log.syncer()?);
         Ok(())

@@ -1,11 +1,10 @@
 //! Sockets: one task a connection, moving bytes between its socket and its session.
 
 use super::core::Core;
-use super::db;
 use super::remotes::Remotes;
 use super::session::SessionId;
 use crate::wire::{Duplex, Splitter};
-use crate::{Error, json};
+use crate::{Error, file, json};
 use clock::{Clock, Time};
 use std::io;
 use std::path::Path;
@@ -88,7 +87,7 @@ impl Server {
     /// # Errors
     /// Why the file can't be had.
     pub fn open_db(&self, path: &Path) -> Result<String, Error> {
-        let loaded = db::load(path)?;
+        let loaded = file::load(path)?;
         if let Some(error) = &loaded.tail_error {
             tracing::warn!(target: "ovsdb_storage", "{error}");
         }

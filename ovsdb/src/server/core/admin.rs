@@ -1,8 +1,9 @@
 //! Databases come and go; the `_Server` database tells clients.
 
-use super::super::db::{Db, Loaded};
+use super::super::db::Db;
 use super::{Core, SessionId, error_reply};
 use crate::condition::Condition;
+use crate::file::Loaded;
 use crate::json::{self, Json};
 use crate::row::{Column, Row};
 use crate::schema::{self, Schema};

@@ -1,0 +1,293 @@
+//! The commands that go on until they are stopped: monitors and locks.
+
+use super::table::{Cell, Table};
+use super::{Failure, Rpc, Session};
+use ovsdb::condition::Condition;
+use ovsdb::monitor::Version;
+use ovsdb::{Column, Json, Schema, TableSchema, Uuid, json};
+use std::io::Write as _;
+
+struct Watched<'a> {
+    table: &'a TableSchema,
+    columns: Vec<Column>,
+}
+
+/// `monitor`, `monitor-cond`, `monitor-cond-since`.
+///
+/// # Errors
+/// One line.
+pub async fn run(
+    session: &mut Session,
+    rpc: &mut Rpc,
+    database: &str,
+    version: Version,
+    args: &[String],
+) -> Result<(), Failure> {
+    let schema = rpc.schema(database).await?;
+    let mut args = args;
+    let mut last_id = Uuid::ZERO;
+    if version == Version::V3
+        && let Some((id, rest)) = args.split_first()
+        && let Some(id) = Uuid::parse(id)
+    {
+        last_id = id;
+        args = rest;
+    }
+    let mut condition = None;
+    if version != Version::V1 {
+        let Some((text, rest)) = args.split_first() else {
+            return Err("invalid syntax".to_owned());
+        };
+        args = rest;
+        let name = args.first().map_or("", String::as_str);
+        let table = schema
+            .table(name)
+            .ok_or_else(|| format!("{database} does not have a table named \"{name}\""))?;
+        let parsed = json::parse(text.as_bytes()).map_err(|why| format!("\"{text}\": {why}"))?;
+        Condition::from_json(table, &parsed, None).map_err(|e| e.to_string())?;
+        condition = Some(parsed);
+    }
+    let (watched, requests) = requests(&schema, rpc, database, args, condition)?;
+    session.set_db_change_aware(rpc).await?;
+    let (method, params) = match version {
+        Version::V1 => ("monitor", serde_json::json!([database, null, requests])),
+        Version::V2 => (
+            "monitor_cond",
+            serde_json::json!([database, null, requests]),
+        ),
+        Version::V3 => (
+            "monitor_cond_since",
+            serde_json::json!([database, null, requests, last_id.to_string()]),
+        ),
+    };
+    let id = rpc.send(method, params).await?;
+    loop {
+        let message = rpc.receive().await?;
+        match message.get("method").and_then(Json::as_str) {
+            None if message.get("id") == Some(&id) => {
+                let error = message.get("error").filter(|e| !e.is_null());
+                if let Some(error) = error {
+                    return Err(format!("{method} failed: {}", json::to_string(error)));
+                }
+                let result = message.get("result").unwrap_or(&Json::Null);
+                let mut updates = result;
+                if version == Version::V3 {
+                    let found = result.get(0).and_then(Json::as_bool).unwrap_or(false);
+                    let last = result.get(1).and_then(Json::as_str).unwrap_or_default();
+                    println!("found: {found}, last_id: {last}");
+                    updates = result.get(2).unwrap_or(&Json::Null);
+                }
+                print_updates(session, version, &watched, updates, true);
+            }
+            None => {}
+            Some("monitor_canceled") => {
+                return Err(format!("{}: {database} database was removed", rpc.name));
+            }
+            Some(method) if method == version.update_method() => {
+                let params = message.get("params").unwrap_or(&Json::Null);
+                let mut updates = params.get(1).unwrap_or(&Json::Null);
+                if version == Version::V3 {
+                    let last = params.get(1).and_then(Json::as_str).unwrap_or_default();
+                    print!("\nlast_id: {last}");
+                    updates = params.get(2).unwrap_or(&Json::Null);
+                }
+                print_updates(session, version, &watched, updates, false);
+            }
+            Some(_) => {}
+        }
+        let _ = std::io::stdout().flush();
+    }
+}
+
+fn requests<'a>(
+    schema: &'a Schema,
+    rpc: &Rpc,
+    database: &str,
+    args: &[String],
+    condition: Option<Json>,
+) -> Result<(Vec<Watched<'a>>, Json), Failure> {
+    let (name, columns) = match args.split_first() {
+        Some((name, columns)) => (name.as_str(), columns),
+        None => ("", &[][..]),
+    };
+    let tables: Vec<&TableSchema> = if name == "ALL" {
+        if condition.is_some() {
+            return Err("ALL tables are not allowed with condition".to_owned());
+        }
+        schema.tables.iter().collect()
+    } else {
+        let table = schema.table(name).ok_or_else(|| {
+            format!(
+                "{}: {database} does not have a table named \"{name}\"",
+                rpc.name
+            )
+        })?;
+        vec![table]
+    };
+    let mut watched = Vec::new();
+    let mut requests = json::Object::new();
+    for table in tables {
+        let mut all = Vec::new();
+        let mut list = Vec::new();
+        let words: Vec<&str> = if columns.is_empty() {
+            vec![""]
+        } else {
+            columns.iter().map(String::as_str).collect()
+        };
+        for (n, word) in words.iter().enumerate() {
+            let mut request = request(rpc, database, table, word, &mut all)?;
+            if let (0, Some(condition), Some(object)) = (n, &condition, request.as_object_mut()) {
+                object.insert("where".to_owned(), condition.clone());
+            }
+            list.push(request);
+        }
+        requests.insert(table.name.clone(), Json::from(list));
+        watched.push(Watched {
+            table,
+            columns: all,
+        });
+    }
+    Ok((watched, Json::Object(requests)))
+}
+
+/// `column,column,!initial,...` as a monitor request.
+fn request(
+    rpc: &Rpc,
+    database: &str,
+    table: &TableSchema,
+    words: &str,
+    all: &mut Vec<Column>,
+) -> Result<Json, Failure> {
+    let mut select = json::Object::new();
+    let mut columns = Vec::new();
+    for word in words.split(',').filter(|w| !w.is_empty()) {
+        match word.strip_prefix('!') {
+            Some(kind @ ("initial" | "insert" | "delete" | "modify")) => {
+                select.insert(kind.to_owned(), Json::from(false));
+            }
+            _ => {
+                let column = Column::find(table, word).ok_or_else(|| {
+                    format!(
+                        "{}: table \"{}\" in {database} does not have a column named \"{word}\"",
+                        rpc.name, table.name
+                    )
+                })?;
+                columns.push(column);
+            }
+        }
+    }
+    if columns.is_empty() {
+        columns.extend((0..table.columns.len()).map(Column::At));
+        columns.push(Column::Version);
+    }
+    for column in &columns {
+        if all.contains(column) {
+            return Err(format!(
+                "{}: column \"{}\" mentioned multiple times",
+                rpc.name,
+                column.name(table)
+            ));
+        }
+        all.push(*column);
+    }
+    let names: Vec<&str> = columns.iter().map(|c| c.name(table)).collect();
+    let mut request = serde_json::json!({"columns": names});
+    if !select.is_empty()
+        && let Some(object) = request.as_object_mut()
+    {
+        for kind in ["initial", "insert", "delete", "modify"] {
+            select.entry(kind).or_insert(Json::from(true));
+        }
+        object.insert("select".to_owned(), Json::Object(select));
+    }
+    Ok(request)
+}
+
+fn print_updates(
+    session: &mut Session,
+    version: Version,
+    watched: &[Watched<'_>],
+    updates: &Json,
+    initial: bool,
+) {
+    for w in watched {
+        let Some(rows) = updates.get(&w.table.name).and_then(Json::as_object) else {
+            continue;
+        };
+        let mut table = Table {
+            caption: (watched.len() > 1).then(|| w.table.name.clone()),
+            timestamp: session.stamp(),
+            ..Table::default()
+        };
+        table.headings = vec!["row".to_owned(), "action".to_owned()];
+        table
+            .headings
+            .extend(w.columns.iter().map(|c| c.name(w.table).to_owned()));
+        for (uuid, update) in rows {
+            if version == Version::V1 {
+                let (old, new) = (update.get("old"), update.get("new"));
+                match (old, new) {
+                    (_, Some(new)) if initial => table.rows.push(row(w, uuid, "initial", new)),
+                    (None, Some(new)) => table.rows.push(row(w, uuid, "insert", new)),
+                    (Some(old), None) => table.rows.push(row(w, uuid, "delete", old)),
+                    (Some(old), Some(new)) => {
+                        table.rows.push(row(w, uuid, "old", old));
+                        table.rows.push(row(w, "", "new", new));
+                    }
+                    (None, None) => {}
+                }
+            } else if let Some((operation, columns)) =
+                update.as_object().and_then(|o| o.iter().next())
+            {
+                table.rows.push(row(w, uuid, operation, columns));
+            }
+        }
+        session.print(&table);
+    }
+}
+
+fn row(w: &Watched<'_>, uuid: &str, action: &str, columns: &Json) -> Vec<Cell> {
+    let mut cells = vec![Cell::Text(uuid.to_owned()), Cell::Text(action.to_owned())];
+    cells.extend(
+        w.columns
+            .iter()
+            .map(|c| match columns.get(c.name(w.table)) {
+                Some(value) => Cell::Value(value.clone(), Some(c.type_(w.table).clone())),
+                None => Cell::Empty,
+            }),
+    );
+    cells
+}
+
+/// `lock`, `steal`, `unlock`: the answer, then what becomes of the lock.
+///
+/// # Errors
+/// One line.
+pub async fn lock(
+    session: &mut Session,
+    rpc: &mut Rpc,
+    method: &str,
+    name: &str,
+) -> Result<(), Failure> {
+    let id = rpc.send(method, serde_json::json!([name])).await?;
+    loop {
+        let message = rpc.receive().await?;
+        match message.get("method").and_then(Json::as_str) {
+            None if message.get("id") == Some(&id) => {
+                let result = message.get("result").unwrap_or(&Json::Null);
+                println!("{}", session.style.json(result));
+            }
+            None => {}
+            Some(method) => {
+                println!("{method}");
+                println!(
+                    "{}",
+                    session
+                        .style
+                        .json(message.get("params").unwrap_or(&Json::Null))
+                );
+            }
+        }
+        let _ = std::io::stdout().flush();
+    }
+}
