@@ -41,6 +41,8 @@ fn hex(bytes: &[u8]) -> String {
 /// A file open for appending.
 pub struct Log {
     path: PathBuf,
+    /// The file itself, wherever the process may stand later and whatever links there are.
+    real: PathBuf,
     file: File,
     /// Where the next record goes.
     offset: u64,
@@ -75,6 +77,7 @@ impl Log {
             .map_err(io_error(path, "create failed"))?;
         let mut log = Log {
             path: path.to_owned(),
+            real: canonical(path),
             file,
             offset: 0,
             base: 0,
@@ -104,6 +107,7 @@ impl Log {
     pub fn from_reader(reader: Reader, lock: LockFile) -> Log {
         let (path, file, offset) = reader.into_parts();
         Log {
+            real: canonical(&path),
             path,
             file,
             offset,
@@ -116,6 +120,11 @@ impl Log {
     /// The file's name.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file itself, without links.
+    pub fn real_path(&self) -> &Path {
+        &self.real
     }
 
     /// The file's size, in bytes, up to the last whole record.
@@ -180,7 +189,7 @@ impl Log {
     /// # Errors
     /// `"I/O error"`; the old file is in place then.
     pub fn replace(&mut self, records: &[String]) -> Result<(), Error> {
-        let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let target = self.real.clone();
         let mut name = target.clone().into_os_string();
         name.push(".tmp");
         let temporary = PathBuf::from(name);
@@ -238,6 +247,10 @@ impl Log {
         sync_parent(target);
         Ok((file, size))
     }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Makes a new or renamed file's name durable.

@@ -5,10 +5,11 @@
 //! the disk has what it speaks of: [`sync::Syncer`] syncs on a thread of its own, and one sync
 //! serves every transaction that was written before it began (group commit).
 //!
-//! Files: `core` requests and replies; `db` one database with its file and its watchers; `session`
+//! Files: `control` what `ovs-appctl` can ask; `core` requests and replies; `db` one database with its file and its watchers; `session`
 //! one client and its queue; `locks` who owns what; `sync` the disk; `edge` sockets; `remotes`
 //! which sockets.
 
+mod control;
 mod core;
 mod db;
 mod edge;
@@ -18,6 +19,7 @@ mod session;
 mod sync;
 
 pub use self::core::{Core, MemoryReport};
+pub use control::{handle_call, register_calls};
 pub use edge::Server;
 
 pub use session::SessionId;

@@ -26,6 +26,8 @@ pub struct Core {
     read_only: bool,
     /// Whether a commit since the last look may let a waiting request go on.
     changed: bool,
+    /// Whether the server pretends not to know conditional monitors.
+    monitor_cond_disabled: bool,
     /// Called after each change of a database, with its name.
     on_change: Box<dyn Fn(&str) + Send>,
     /// Called from a syncing thread; the edge then calls [`Core::synced`].
@@ -64,11 +66,17 @@ impl Core {
             last_session: 0,
             read_only: false,
             changed: false,
+            monitor_cond_disabled: false,
             on_change: Box::new(|_| {}),
             on_sync,
         };
         core.add_server_db()?;
         Ok(core)
+    }
+
+    /// Pretends from here on not to know conditional monitors, as servers did long ago.
+    pub fn disable_monitor_cond(&mut self) {
+        self.monitor_cond_disabled = true;
     }
 
     /// Has `hook` called after each change of a database, with its name.

@@ -73,6 +73,11 @@ impl Db {
         self.file.as_ref().map(|f| f.log.path().to_owned())
     }
 
+    /// The file itself, without links.
+    pub fn real_path(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|f| f.log.real_path().to_owned())
+    }
+
     /// Writes a prepared transaction to the log and makes it true. Messages that speak of it must
     /// wait for the barrier, if there is one.
     ///

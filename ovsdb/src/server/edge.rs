@@ -74,6 +74,12 @@ impl Server {
         Ok(Server { shared })
     }
 
+    /// Ends all remotes and connections.
+    pub fn stop(&self) {
+        self.stop_remotes();
+        self.with_core(Core::disconnect_all);
+    }
+
     /// Looks at, or changes, the server's inside. Nothing waits in `look`.
     pub fn with_core<R>(&self, look: impl FnOnce(&mut Core) -> R) -> R {
         let result = look(&mut self.shared.lock());
@@ -87,6 +93,10 @@ impl Server {
     /// # Errors
     /// Why the file can't be had.
     pub fn open_db(&self, path: &Path) -> Result<String, Error> {
+        if self.shared.lock().has_file(path) {
+            let why = format!("{}: already open", path.display());
+            return Err(Error::new("ovsdb error", why));
+        }
         let loaded = file::load(path)?;
         if let Some(error) = &loaded.tail_error {
             tracing::warn!(target: "ovsdb_storage", "{error}");

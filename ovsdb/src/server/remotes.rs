@@ -6,7 +6,7 @@ use crate::row::{Column, Row};
 use crate::types::Atom;
 use crate::wire::Address;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ struct Wanted {
 #[derive(Default)]
 struct Status {
     connections: AtomicUsize,
+    /// Whether the first try to listen or connect was made.
+    tried: AtomicBool,
     bound_port: Mutex<Option<u16>>,
 }
 
@@ -109,9 +111,32 @@ impl Server {
         removed
     }
 
+    pub(super) fn stop_remotes(&self) {
+        let mut remotes = self.remotes();
+        remotes.given.clear();
+        remotes.running.clear();
+    }
+
     /// The remotes as they were given, sorted.
     pub fn list_remotes(&self) -> Vec<String> {
         self.remotes().given.iter().cloned().collect()
+    }
+
+    /// Waits until each passive remote listens, or has failed to once.
+    pub async fn listening(&self) {
+        loop {
+            let waiting = {
+                let remotes = self.remotes();
+                remotes
+                    .running
+                    .values()
+                    .any(|r| !r.status.tried.load(Ordering::Acquire))
+            };
+            if !waiting {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The TCP port that a remote is bound to.
@@ -142,9 +167,9 @@ impl Server {
                 .schema()
                 .table(table)
                 .ok_or_else(|| format!("\"{remote}\": no table named {table}"))?;
-            let found = schema
-                .column(column)
-                .ok_or_else(|| format!("\"{remote}\": table {table} has no column {column}"))?;
+            let found = schema.column(column).ok_or_else(|| {
+                format!("\"{remote}\": table \"{table}\" has no column \"{column}\"")
+            })?;
             let type_ = &found.type_;
             let strings = type_.key.kind == crate::AtomicType::String && type_.value.is_none();
             let references = type_.key.reference.is_some() && type_.value.is_none();
@@ -293,6 +318,7 @@ impl Server {
                 Ok(listener) => break listener,
                 Err(e) => {
                     tracing::error!(target: "ovsdb_jsonrpc_server", "{target}: listen failed: {e}");
+                    status.tried.store(true, Ordering::Release);
                     self.shared.clock.sleep(FIRST_BACKOFF).await;
                 }
             }
@@ -341,6 +367,7 @@ impl Server {
         status: &Arc<Status>,
         max_backoff: Duration,
     ) {
+        status.tried.store(true, Ordering::Release);
         let mut backoff = FIRST_BACKOFF.min(max_backoff);
         loop {
             match address.connect().await {

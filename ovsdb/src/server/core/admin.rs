@@ -11,7 +11,7 @@ use crate::transaction::Transaction;
 use crate::types::Datum;
 use crate::{Database, Error, Uuid};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The numbers of `memory/show`.
@@ -46,6 +46,10 @@ impl Core {
     /// `"ovsdb error"` if there is one of that name, `"I/O error"`.
     pub fn add_db(&mut self, loaded: Loaded) -> Result<(), Error> {
         let name = loaded.database.name().to_owned();
+        if name.starts_with('_') {
+            let why = format!("{name}: names beginning with \"_\" are reserved");
+            return Err(Error::new("ovsdb error", why));
+        }
         if self.dbs.contains_key(&name) {
             return Err(Error::new(
                 "ovsdb error",
@@ -93,6 +97,12 @@ impl Core {
     /// The file of a database.
     pub fn db_path(&self, name: &str) -> Option<PathBuf> {
         self.dbs.get(name)?.path()
+    }
+
+    /// Whether a file is open here already.
+    pub fn has_file(&self, path: &Path) -> bool {
+        let real = std::fs::canonicalize(path).ok();
+        real.is_some() && self.dbs.values().any(|db| db.real_path() == real)
     }
 
     /// A database, to look at.

@@ -29,6 +29,9 @@ impl Core {
                 }
             }
             "get_schema" => self.get_schema(method, &params),
+            "monitor_cond" | "monitor_cond_since" if self.monitor_cond_disabled => {
+                Err(Json::from("unknown method"))
+            }
             "monitor" | "monitor_cond" | "monitor_cond_since" => {
                 let version = Version::of_method(method).unwrap_or(Version::V1);
                 self.monitor(session, method, &params, version)
