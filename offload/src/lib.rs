@@ -1,1 +1,6 @@
-//! offload
+//! Which megaflow lives where.
+#![forbid(unsafe_code)]
+
+mod engine;
+
+pub use engine::{Admit, Engine, Event, Placement};

@@ -112,14 +112,15 @@ pub(crate) const ETH_DST: Slot = slot(16, 16, 48);
 pub(crate) const ETH_TYPE: Slot = slot(16, 0, 16);
 pub(crate) const ETH_SRC: Slot = slot(17, 16, 48);
 /// Outermost tag: PCP, CFI ("present") and VID; zero = no tag.
-pub(crate) const VLAN_TCI: Slot = slot(17, 0, 16);
-#[allow(dead_code)]
-pub(crate) const VLAN_TPID: Slot = slot(18, 48, 16);
-#[allow(dead_code)]
-pub(crate) const VLAN2_TPID: Slot = slot(18, 32, 16);
-#[allow(dead_code)]
-pub(crate) const VLAN2_TCI: Slot = slot(18, 16, 16);
-pub(crate) const MPLS_LSE: [Slot; 3] = [slot(19, 32, 32), slot(19, 0, 32), slot(20, 32, 32)];
+pub const VLAN_TCI: Slot = slot(17, 0, 16);
+/// The outermost tag's type.
+pub const VLAN_TPID: Slot = slot(18, 48, 16);
+/// The second tag's type.
+pub const VLAN2_TPID: Slot = slot(18, 32, 16);
+/// The second tag, as the first.
+pub const VLAN2_TCI: Slot = slot(18, 16, 16);
+/// MPLS label stack entries, outermost first; zero = none.
+pub const MPLS_LSE: [Slot; 3] = [slot(19, 32, 32), slot(19, 0, 32), slot(20, 32, 32)];
 // Network.
 /// IPv4 source, or ARP's sender protocol address.
 pub(crate) const NW_SRC: Slot = slot(21, 32, 32);
@@ -132,10 +133,11 @@ pub(crate) const CT_IPV6_SRC: Slot = slot(27, 0, 128);
 pub(crate) const CT_IPV6_DST: Slot = slot(29, 0, 128);
 pub(crate) const IPV6_LABEL: Slot = slot(31, 32, 32);
 pub(crate) const NW_FRAG: Slot = slot(31, 24, 8);
-pub(crate) const NW_TOS: Slot = slot(31, 16, 8);
+/// Type of service or traffic class, all eight bits.
+pub const NW_TOS: Slot = slot(31, 16, 8);
 pub(crate) const NW_TTL: Slot = slot(31, 8, 8);
 /// IP protocol, or the low byte of ARP's operation.
-pub(crate) const NW_PROTO: Slot = slot(31, 0, 8);
+pub const NW_PROTO: Slot = slot(31, 0, 8);
 // Transport.
 pub(crate) const ND_TARGET: Slot = slot(32, 0, 128);
 /// ARP's sender hardware address, or ND's source link-layer address.
@@ -155,9 +157,9 @@ pub(crate) const NSH_C: [Slot; 4] = [
     slot(38, 0, 32),
 ];
 /// Transport source port, or ICMP type.
-pub(crate) const TP_SRC: Slot = slot(39, 48, 16);
+pub const TP_SRC: Slot = slot(39, 48, 16);
 /// Transport destination port, or ICMP code.
-pub(crate) const TP_DST: Slot = slot(39, 32, 16);
+pub const TP_DST: Slot = slot(39, 32, 16);
 pub(crate) const CT_TP_SRC: Slot = slot(39, 16, 16);
 pub(crate) const CT_TP_DST: Slot = slot(39, 0, 16);
 /// ND's reserved word, or an IGMP group.

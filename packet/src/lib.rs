@@ -33,6 +33,13 @@ mod table;
 
 pub mod odp;
 
+/// Places in a row of words that are not the whole of one field.
+pub mod slots {
+    pub use crate::layout::{
+        MPLS_LSE, NW_PROTO, NW_TOS, TP_DST, TP_SRC, VLAN_TCI, VLAN_TPID, VLAN2_TCI, VLAN2_TPID,
+    };
+}
+
 pub use compose::compose;
 pub use field::{Field, Format, Maskable, OdpAttr, Owner, Oxm, OxmClass, Prereq, Since};
 pub use frame::{HEADROOM, Layers, Packet, PartialChecksum, SegmentKind, Segmentation};

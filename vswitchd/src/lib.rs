@@ -1,1 +1,10 @@
-//! vswitchd
+//! The switch.
+#![forbid(unsafe_code)]
+
+pub mod backer;
+pub mod mac;
+pub mod ofproto;
+pub mod table;
+pub mod text;
+pub mod translate;
+pub mod world;

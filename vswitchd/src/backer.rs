@@ -1,0 +1,580 @@
+//! A datapath with the bridges on it: upcalls, megaflows, revalidation.
+//!
+//! *Upcalls.* A packet that no megaflow matches is translated; the outcome becomes a megaflow, the
+//! effects are applied at once (so that the next packet sees what this one taught), and the packet
+//! is executed.
+//!
+//! *Megaflow keys* ([`Ukey`]) remember for each megaflow what its packets count for and what it
+//! depends on. Statistics are pushed by replaying credits with what the datapath has counted
+//! since the last time.
+//!
+//! *Revalidation* visits all megaflows: pushes statistics, ends those that idle, and translates
+//! those anew whose dependencies no longer hold. It comes before any packet is translated in a
+//! changed world, so two megaflows never disagree about a packet.
+
+use crate::translate::{
+    Credit, Depend, Effect, Input, Interner, Outcome, Start, packet_in_metadata, translate,
+};
+use crate::world::{BridgeId, World};
+use clock::{Clock, Time};
+use hal::{
+    Action, Datapath, Execute, FlowEntry, FlowPut, FlowStats, RecircId, Ufid, Upcall, UpcallKind,
+    UserCookie, Work,
+};
+use openflow::{Cookie, OfPort, TableId};
+use packet::{FieldId, FlowMask, FlowState, Mixer, Packet, PacketKey};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Upcalls handled before other work gets its turn.
+const UPCALL_BATCH: usize = 256;
+/// How soon an idle flow goes when there are too many.
+const CROWDED_IDLE: Duration = Duration::from_millis(100);
+
+/// What a megaflow stands for.
+struct Ukey {
+    put: FlowPut,
+    credits: Vec<Credit>,
+    depends: Vec<Depend>,
+    frozen: Vec<RecircId>,
+    created: Time,
+    /// What has been pushed so far.
+    pushed: FlowStats,
+    /// It goes as soon as the device has let its rule go.
+    leaving: bool,
+}
+
+/// How flows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowLimits {
+    /// Idle flows go after so long.
+    pub max_idle: Duration,
+    /// More flows than this are not installed.
+    pub flow_limit: usize,
+    /// Time between two visits of all flows.
+    pub max_revalidator: Duration,
+}
+
+impl Default for FlowLimits {
+    fn default() -> FlowLimits {
+        FlowLimits {
+            max_idle: Duration::from_secs(10),
+            flow_limit: 200_000,
+            max_revalidator: Duration::from_millis(500),
+        }
+    }
+}
+
+/// A packet for the controllers of a bridge.
+#[derive(Clone, Debug)]
+pub struct PacketInEvent {
+    /// The bridge.
+    pub bridge: BridgeId,
+    /// The message; its format is the connection's to choose.
+    pub message: openflow::PacketIn,
+    /// Bytes of the packet that the action asked for.
+    pub max_len: u16,
+    /// Which controllers.
+    pub controller_id: u16,
+}
+
+/// Lookups and matches of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TableCounters {
+    pub lookups: u64,
+    pub matched: u64,
+}
+
+/// A datapath with the bridges on it.
+pub struct Backer {
+    /// The fabric.
+    pub datapath: Box<dyn Datapath>,
+    /// What translation reads.
+    pub world: World,
+    /// Where megaflows live in hardware.
+    pub offload: offload::Engine,
+    /// How flows are kept.
+    pub limits: FlowLimits,
+    /// Table counters by bridge and table.
+    pub table_counters: BTreeMap<(BridgeId, u8), TableCounters>,
+    clock: Clock,
+    interner: Interner,
+    ukeys: HashMap<Ufid, Ukey>,
+    /// Packets for controllers that have come up.
+    packet_ins: Vec<PacketInEvent>,
+    /// Something that megaflows may depend on has changed.
+    changed: bool,
+    next_visit: Time,
+    /// Frozen states that no flow used at the last visit.
+    unused: HashSet<RecircId>,
+}
+
+fn ufid(key: &PacketKey, mask: &FlowMask) -> Ufid {
+    let mut halves = [Mixer::new(1), Mixer::new(2)];
+    for (i, w) in key.masked(mask).iter() {
+        for h in &mut halves {
+            h.add(i as u64);
+            h.add(w);
+        }
+    }
+    for (i, w) in mask.words.iter().enumerate().filter(|(_, w)| **w != 0) {
+        for h in &mut halves {
+            h.add(!(i as u64));
+            h.add(*w);
+        }
+    }
+    Ufid(u128::from(halves[0].finish()) << 64 | u128::from(halves[1].finish()))
+}
+
+impl Backer {
+    /// A datapath without bridges.
+    pub fn new(clock: Clock, datapath: Box<dyn Datapath>) -> Backer {
+        Backer {
+            datapath,
+            world: World::default(),
+            offload: offload::Engine::new(clock.clone()),
+            limits: FlowLimits::default(),
+            table_counters: BTreeMap::new(),
+            next_visit: clock.now(),
+            clock,
+            interner: Interner::default(),
+            ukeys: HashMap::new(),
+            packet_ins: Vec::new(),
+            changed: false,
+            unused: HashSet::new(),
+        }
+    }
+
+    /// Says that something in the world has changed.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Packets for controllers that have come up since the last call.
+    pub fn take_packet_ins(&mut self) -> Vec<PacketInEvent> {
+        std::mem::take(&mut self.packet_ins)
+    }
+
+    /// When there will be something to do without anything happening.
+    pub fn next_deadline(&self) -> Time {
+        self.next_visit.min(self.offload.next_deadline())
+    }
+
+    /// Does what there is to do, a bounded amount of it. True if there may be more.
+    pub fn run(&mut self) -> bool {
+        let now = self.clock.now();
+        if self.changed || now >= self.next_visit {
+            self.revalidate();
+        }
+        self.run_offload();
+        let polled = self.datapath.turn(now);
+        let upcalls = self.datapath.upcalls(UPCALL_BATCH);
+        let busy = polled != Work::Idle || !upcalls.is_empty();
+        for upcall in upcalls {
+            if self.changed {
+                self.revalidate();
+            }
+            self.upcall(upcall);
+        }
+        busy || self.changed
+    }
+
+    fn run_offload(&mut self) {
+        for event in self.offload.run() {
+            match event {
+                offload::Event::Credit { ufid, stats } => self.datapath.credit(ufid, &stats),
+                offload::Event::Released { ufid } => {
+                    if self.ukeys.get(&ufid).is_some_and(|u| u.leaving) {
+                        self.remove_now(ufid);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Translates a packet in the world as it is now.
+    pub fn translate(&mut self, input: &Input<'_>) -> Option<Outcome> {
+        let outcome = translate(&self.world, &mut self.interner, input);
+        self.world.frozen = self.interner.snapshot();
+        outcome
+    }
+
+    fn upcall(&mut self, upcall: Upcall) {
+        match upcall.kind {
+            UpcallKind::Miss | UpcallKind::Action(UserCookie::SlowPath(_)) => {
+                let install = upcall.kind == UpcallKind::Miss;
+                self.miss(upcall, install);
+            }
+            UpcallKind::Action(UserCookie::Controller(cookie)) => {
+                let Some(frozen) = self.world.frozen.get(cookie.recirc_id).cloned() else {
+                    return;
+                };
+                let mut state = FlowState::from_key(&upcall.key);
+                state.words[packet::PACKET_WORDS..].copy_from_slice(&frozen.pipeline);
+                state.set(FieldId::InPortOxm, frozen.in_port.0.into());
+                let frame = upcall.packet.frame();
+                let message = openflow::PacketIn {
+                    format: openflow::PacketInFormat::Standard,
+                    data: frame.to_vec(),
+                    total_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+                    buffer_id: openflow::NO_BUFFER,
+                    reason: cookie.reason,
+                    table: TableId(frozen.table),
+                    cookie: Cookie(cookie.rule_cookie),
+                    metadata: packet_in_metadata(&state),
+                    userdata: frozen.userdata.clone(),
+                    continuation: None,
+                };
+                self.packet_ins.push(PacketInEvent {
+                    bridge: frozen.bridge,
+                    message,
+                    max_len: cookie.max_len,
+                    controller_id: cookie.controller_id,
+                });
+            }
+        }
+    }
+
+    fn miss(&mut self, mut upcall: Upcall, install: bool) {
+        let now = self.clock.now();
+        let input = Input {
+            key: &upcall.key,
+            start: Start::Datapath,
+            trace: false,
+        };
+        let Some(outcome) = self.translate(&input) else {
+            return self.unassociated(&upcall);
+        };
+        self.apply(&outcome.effects, now);
+        let stats = FlowStats {
+            packets: 1,
+            bytes: upcall.packet.len() as u64,
+            used: Some(now),
+            tcp_flags: 0,
+        };
+        self.push(&outcome.credits, &stats);
+        let actions: Arc<[Action]> = match outcome.slow {
+            Some(_) if !install => outcome.actions.clone().into(),
+            Some(reason) => Arc::new([Action::Userspace(UserCookie::SlowPath(reason))]),
+            None => outcome.actions.clone().into(),
+        };
+        if install && self.ukeys.len() < self.limits.flow_limit {
+            self.install(&upcall.key, outcome, actions.clone(), now);
+        }
+        let key = upcall.key.clone();
+        self.execute(&mut upcall.packet, &key, &actions);
+    }
+
+    /// A packet on a port that belongs to no bridge: a flow that drops its like.
+    fn unassociated(&mut self, upcall: &Upcall) {
+        let recirc = upcall.key.get(FieldId::RecircId);
+        let port = upcall.key.get(FieldId::InPortOxm);
+        if recirc != 0 {
+            // Its frozen state is gone; the next one of its kind begins anew.
+            return;
+        }
+        tracing::info!(target: "ofproto_dpif_upcall",
+            "received packet on unassociated datapath port {port}");
+        let mut mask = FlowMask::ANY;
+        for f in [
+            FieldId::RecircId,
+            FieldId::InPortOxm,
+            FieldId::PacketType,
+            FieldId::EthType,
+        ] {
+            mask.add_all(f);
+        }
+        mask.add(FieldId::VlanTci, 0x1fff);
+        let outcome = Outcome {
+            mask,
+            ..Outcome::default()
+        };
+        let now = self.clock.now();
+        self.install(&upcall.key, outcome, Arc::new([]), now);
+    }
+
+    fn install(&mut self, key: &PacketKey, outcome: Outcome, actions: Arc<[Action]>, now: Time) {
+        let ufid = ufid(key, &outcome.mask);
+        if self.ukeys.contains_key(&ufid) {
+            return;
+        }
+        let put = FlowPut {
+            ufid,
+            key: key.clone(),
+            mask: outcome.mask,
+            actions,
+        };
+        if let Err(e) = self.datapath.put_flow(put.clone()) {
+            tracing::warn!(target: "ofproto_dpif_upcall", "could not install flow {ufid}: {e}");
+            return;
+        }
+        self.offload.flow_added(&put);
+        self.ukeys.insert(
+            ufid,
+            Ukey {
+                put,
+                credits: outcome.credits,
+                depends: outcome.depends,
+                frozen: outcome.frozen,
+                created: now,
+                pushed: FlowStats::default(),
+                leaving: false,
+            },
+        );
+    }
+
+    /// Applies what should happen outside.
+    pub fn apply(&mut self, effects: &[Effect], now: Time) {
+        for effect in effects {
+            let Effect::Learn { bridge, key, port } = effect;
+            if let Some(b) = self.world.bridge_mut(*bridge)
+                && b.macs.learn(*key, *port, now)
+            {
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Counts packets for what they count for.
+    pub fn push(&mut self, credits: &[Credit], stats: &FlowStats) {
+        for credit in credits {
+            credit.push(&self.world, stats.packets, stats.bytes, stats.used);
+            if let Credit::Table {
+                bridge,
+                table,
+                matched,
+            } = credit
+            {
+                let counters = self.table_counters.entry((*bridge, *table)).or_default();
+                counters.lookups += stats.packets;
+                counters.matched += if *matched { stats.packets } else { 0 };
+            }
+        }
+    }
+
+    /// Runs a packet through datapath actions.
+    pub fn execute(&mut self, packet: &mut Packet, key: &PacketKey, actions: &[Action]) {
+        if !actions.is_empty() {
+            self.datapath.execute(Execute {
+                packet,
+                key,
+                actions,
+            });
+        }
+    }
+
+    /// Runs a packet through OpenFlow actions (a packet-out).
+    pub fn packet_out(
+        &mut self,
+        bridge: BridgeId,
+        in_port: OfPort,
+        frame: &[u8],
+        actions: &[openflow::Action],
+    ) {
+        let mut packet = Packet::from_frame(frame);
+        let key = packet::parse(&mut packet, &packet::Metadata::default());
+        let start = Start::Actions(bridge, in_port, actions);
+        let Some(outcome) = self.translate(&Input {
+            key: &key,
+            start,
+            trace: false,
+        }) else {
+            return;
+        };
+        let now = self.clock.now();
+        self.apply(&outcome.effects, now);
+        let stats = FlowStats {
+            packets: 1,
+            bytes: frame.len() as u64,
+            used: Some(now),
+            tcp_flags: 0,
+        };
+        self.push(&outcome.credits, &stats);
+        let actions = outcome.actions.clone();
+        self.execute(&mut packet, &key, &actions);
+    }
+
+    /// Visits all flows.
+    pub fn revalidate(&mut self) {
+        let now = self.clock.now();
+        self.next_visit = now + self.limits.max_revalidator;
+        let check = std::mem::take(&mut self.changed);
+        let flows = self.datapath.flows();
+        let crowded = flows.len() > self.limits.flow_limit;
+        let idle = if crowded {
+            CROWDED_IDLE
+        } else {
+            self.limits.max_idle
+        };
+        for entry in flows {
+            let ufid = entry.flow.ufid;
+            self.push_flow(&entry);
+            let Some(ukey) = self.ukeys.get(&ufid) else {
+                // Put there by hand (dpctl/add-flow): it stays until it is taken by hand.
+                continue;
+            };
+            if ukey.leaving {
+                continue;
+            }
+            let used = entry.stats.used.unwrap_or(ukey.created).max(ukey.created);
+            if now - used > idle {
+                self.remove(ufid);
+            } else if check && !ukey.depends.iter().all(|d| d.holds(&self.world)) {
+                self.translate_again(ufid, &entry, now);
+            }
+        }
+        self.collect_frozen();
+    }
+
+    /// Pushes the statistics of all flows, so that what is read next is current.
+    pub fn push_all(&mut self) {
+        self.run_offload();
+        for entry in self.datapath.flows() {
+            self.push_flow(&entry);
+        }
+    }
+
+    fn push_flow(&mut self, entry: &FlowEntry) {
+        let Some(ukey) = self.ukeys.get_mut(&entry.flow.ufid) else {
+            return;
+        };
+        let delta = FlowStats {
+            packets: entry.stats.packets.saturating_sub(ukey.pushed.packets),
+            bytes: entry.stats.bytes.saturating_sub(ukey.pushed.bytes),
+            used: entry.stats.used,
+            tcp_flags: entry.stats.tcp_flags,
+        };
+        if delta.packets == 0 && entry.stats.used == ukey.pushed.used {
+            return;
+        }
+        ukey.pushed = entry.stats;
+        let credits = std::mem::take(&mut ukey.credits);
+        self.push(&credits, &delta);
+        if let Some(ukey) = self.ukeys.get_mut(&entry.flow.ufid) {
+            ukey.credits = credits;
+        }
+    }
+
+    fn translate_again(&mut self, ufid: Ufid, entry: &FlowEntry, now: Time) {
+        let Some(put) = self.ukeys.get(&ufid).map(|u| u.put.clone()) else {
+            return;
+        };
+        let input = Input {
+            key: &put.key,
+            start: Start::Datapath,
+            trace: false,
+        };
+        let Some(outcome) = self.translate(&input) else {
+            return self.remove(ufid);
+        };
+        if outcome.mask != put.mask {
+            return self.remove(ufid);
+        }
+        if entry.stats.packets != 0 {
+            // The address was learned when the packets came; only a later loss is made good.
+            let fresh = entry
+                .stats
+                .used
+                .is_some_and(|u| now - u < Duration::from_secs(1));
+            if fresh {
+                self.apply(&outcome.effects, now);
+            }
+        }
+        let actions: Arc<[Action]> = match outcome.slow {
+            Some(reason) => Arc::new([Action::Userspace(UserCookie::SlowPath(reason))]),
+            None => outcome.actions.into(),
+        };
+        let same = *actions == *put.actions;
+        let put = FlowPut { actions, ..put };
+        if !same {
+            if self.datapath.put_flow(put.clone()).is_err() {
+                return self.remove(ufid);
+            }
+            self.offload.flow_changed(&put);
+        }
+        if let Some(ukey) = self.ukeys.get_mut(&ufid) {
+            ukey.put = put;
+            ukey.credits = outcome.credits;
+            ukey.depends = outcome.depends;
+            ukey.frozen = outcome.frozen;
+        }
+    }
+
+    /// Takes a flow out, of hardware first.
+    fn remove(&mut self, ufid: Ufid) {
+        if self.offload.flow_removed(ufid) {
+            self.remove_now(ufid);
+        } else if let Some(ukey) = self.ukeys.get_mut(&ufid) {
+            ukey.leaving = true;
+        }
+    }
+
+    fn remove_now(&mut self, ufid: Ufid) {
+        let Some(entry) = self.datapath.flow(ufid) else {
+            self.ukeys.remove(&ufid);
+            return;
+        };
+        if let Ok(stats) = self.datapath.remove_flow(ufid) {
+            self.push_flow(&FlowEntry {
+                flow: entry.flow,
+                stats,
+            });
+        }
+        self.ukeys.remove(&ufid);
+    }
+
+    /// Takes all flows out (`revalidator/purge`, `dpctl/del-flows`).
+    pub fn purge(&mut self) {
+        let flows: Vec<Ufid> = self.datapath.flows().iter().map(|e| e.flow.ufid).collect();
+        for ufid in flows {
+            self.remove(ufid);
+        }
+        self.settle_offload();
+    }
+
+    /// Waits, by polling, until the device has let go of what is leaving.
+    pub fn settle_offload(&mut self) {
+        for _ in 0..1000 {
+            self.run_offload();
+            if !self.ukeys.values().any(|u| u.leaving) {
+                return;
+            }
+            self.clock.pause_thread(Duration::from_micros(200));
+        }
+    }
+
+    /// A flow that must not be believed any more is taken out by hand.
+    pub fn forget(&mut self, ufid: Ufid) {
+        self.remove(ufid);
+    }
+
+    fn collect_frozen(&mut self) {
+        let used: HashSet<RecircId> = self
+            .ukeys
+            .values()
+            .flat_map(|u| u.frozen.iter().copied())
+            .collect();
+        // A state goes when it was unused at two visits: packets may be on their way to it.
+        let before = std::mem::take(&mut self.unused);
+        let mut unused = HashSet::new();
+        let keep = |id: RecircId, unused: &mut HashSet<RecircId>| {
+            if used.contains(&id) {
+                return true;
+            }
+            unused.insert(id);
+            !before.contains(&id)
+        };
+        let cell = std::cell::RefCell::new(&mut unused);
+        self.interner
+            .collect(&|id| keep(id, &mut cell.borrow_mut()));
+        self.unused = unused;
+        self.world.frozen = self.interner.snapshot();
+    }
+
+    /// How many flows there are, for `upcall/show`.
+    pub fn flow_count(&self) -> usize {
+        self.ukeys.len()
+    }
+}

@@ -1,0 +1,191 @@
+//! What a switch without OpenFlow would do: VLANs and learned addresses.
+
+use super::input::Walk;
+use super::outcome::Depend;
+use crate::mac::MacKey;
+use crate::world::{Bundle, BundleId, PriorityTags, VlanMode, port_config};
+use openflow::OfPort;
+use packet::{FieldId, VLAN_PRESENT, slots};
+use std::sync::Arc;
+
+impl Bundle {
+    /// Whether a packet with VLAN id `vid` (0 = none) may come in.
+    fn accepts(&self, vid: u16) -> bool {
+        match self.mode {
+            VlanMode::Access(_) => vid == 0,
+            VlanMode::NativeTagged(_) | VlanMode::NativeUntagged(_) if vid == 0 => true,
+            _ => self.trunks.has(vid),
+        }
+    }
+
+    /// The VLAN of a packet that came in with VLAN id `vid`.
+    fn vlan_in(&self, vid: u16) -> u16 {
+        match self.mode {
+            VlanMode::Access(tag) => tag,
+            VlanMode::NativeTagged(tag) | VlanMode::NativeUntagged(tag) if vid == 0 => tag,
+            _ => vid,
+        }
+    }
+
+    /// The VLAN id that a packet of `vlan` leaves with.
+    fn vid_out(&self, vlan: u16) -> u16 {
+        match self.mode {
+            VlanMode::Access(_) => 0,
+            VlanMode::NativeUntagged(tag) if vlan == tag => 0,
+            _ => vlan,
+        }
+    }
+
+    /// Whether packets of `vlan` leave here at all.
+    fn includes(&self, vlan: u16) -> bool {
+        match self.mode {
+            VlanMode::Access(tag) => tag == vlan,
+            VlanMode::NativeTagged(tag) | VlanMode::NativeUntagged(tag) if tag == vlan => true,
+            _ => self.trunks.has(vlan),
+        }
+    }
+}
+
+fn is_multicast(mac: u128) -> bool {
+    mac >> 40 & 1 != 0
+}
+
+/// Addresses that IEEE 802.1D §7.12.6 keeps for protocols between neighbours.
+fn is_reserved(mac: u128) -> bool {
+    mac & 0xffff_ffff_fff0 == 0x0180_c200_0000
+}
+
+impl Walk<'_> {
+    /// Switches the packet.
+    pub(super) fn normal(&mut self) {
+        self.seen.add_all(FieldId::EthSrc);
+        self.seen.add_all(FieldId::EthDst);
+        let tci_seen = slots::VLAN_TCI.get(&self.seen.words) | 0x1fff;
+        slots::VLAN_TCI.set(&mut self.seen.words, tci_seen);
+
+        let in_port = self.in_port();
+        let Some((in_id, in_bundle)) = self.bridge.bundle_of(in_port) else {
+            // A controller's own packet enters by no port and is switched as if by a trunk.
+            if matches!(in_port, OfPort::NONE | OfPort::CONTROLLER) {
+                let vid = slots::VLAN_TCI.get(&self.state.words) as u16 & 0xfff;
+                return self.forward(None, vid);
+            }
+            let text = "no input bundle, dropping";
+            return self.detail(|| text.into());
+        };
+        let (in_id, in_bundle) = (in_id, in_bundle.clone());
+        let dst = self.state.get(FieldId::EthDst);
+        if is_reserved(dst) && !self.bridge.forward_bpdu {
+            return self.detail(|| "packet has reserved destination MAC, dropping".into());
+        }
+        let tci = slots::VLAN_TCI.get(&self.state.words) as u16;
+        if self.state.get(FieldId::EthType) == 0x8100 && tci & VLAN_PRESENT == 0 {
+            return self.detail(|| "partial VLAN tag, dropping".into());
+        }
+        let vid = tci & 0xfff;
+        if !in_bundle.accepts(vid) {
+            return self.detail(|| "disallowed VLAN VID for this input port, dropping".into());
+        }
+        let vlan = in_bundle.vlan_in(vid);
+        let src = self.state.get(FieldId::EthSrc);
+        if !is_multicast(src) && src != 0 && !self.bridge.flood_vlans.contains(&vlan) {
+            self.learn(
+                MacKey {
+                    vlan,
+                    mac: src as u64,
+                },
+                in_port,
+            );
+        }
+        self.forward(Some((in_id, in_bundle)), vlan);
+    }
+
+    fn forward(&mut self, from: Option<(BundleId, Arc<Bundle>)>, vlan: u16) {
+        let dst = self.state.get(FieldId::EthDst);
+        if is_multicast(dst) {
+            self.detail(|| "multicast traffic, flooding".into());
+            return self.flood_vlan(from, vlan);
+        }
+        let key = MacKey {
+            vlan,
+            mac: dst as u64,
+        };
+        let known = self.bridge.macs.get(key).map(|e| e.port);
+        self.depend(Depend::Mac(self.bridge.id, key, known));
+        let Some(to) = known.and_then(|p| self.bridge.bundle_of(p)) else {
+            self.detail(|| "no learned MAC for destination, flooding".into());
+            return self.flood_vlan(from, vlan);
+        };
+        let (to_id, to) = (to.0, to.1.clone());
+        match from {
+            Some((id, _)) if id == to_id => {
+                self.detail(|| "learned port is input port, dropping".into());
+            }
+            Some((_, from)) if from.protected && to.protected => {
+                self.detail(|| "Flow is between protected ports, skipping output.".into());
+            }
+            _ => {
+                self.detail(|| "forwarding to learned port".into());
+                self.output_vlan(&to, vlan);
+            }
+        }
+    }
+
+    fn flood_vlan(&mut self, from: Option<(BundleId, Arc<Bundle>)>, vlan: u16) {
+        let bundles: Vec<_> = self
+            .bridge
+            .bundles
+            .iter()
+            .map(|(id, b)| (*id, b.clone()))
+            .collect();
+        for (id, bundle) in bundles {
+            let same = from.as_ref().is_some_and(|(f, _)| *f == id);
+            let protected = from.as_ref().is_some_and(|(_, f)| f.protected) && bundle.protected;
+            let floods = bundle.ports.iter().all(|p| {
+                let config = self.bridge.ports.get(p).map_or(0, |p| p.config);
+                config & port_config::NO_FLOOD == 0
+            });
+            if !same && !protected && floods && bundle.includes(vlan) {
+                self.output_vlan(&bundle, vlan);
+            }
+        }
+    }
+
+    /// Sends the packet out of a port with the tag that the port wants.
+    fn output_vlan(&mut self, to: &Bundle, vlan: u16) {
+        let Some(&port) = to.ports.first() else {
+            return;
+        };
+        let slot = slots::VLAN_TCI;
+        let old = slot.get(&self.state.words);
+        let old_tpid = slots::VLAN_TPID.get(&self.state.words);
+        let priority = old as u16 & 0xe000;
+        let vid = to.vid_out(vlan);
+        let tagged = vid != 0
+            || match to.priority_tags {
+                PriorityTags::Never => false,
+                PriorityTags::IfNonzero => priority != 0,
+                PriorityTags::Always => true,
+            };
+        let tci = if tagged {
+            vid | priority | VLAN_PRESENT
+        } else {
+            0
+        };
+        if tagged && old & u128::from(VLAN_PRESENT) != 0 || to.priority_tags != PriorityTags::Never
+        {
+            // The priority goes along.
+            let seen = slot.get(&self.seen.words) | 0xf000;
+            slot.set(&mut self.seen.words, seen);
+        }
+        slot.set(&mut self.state.words, tci.into());
+        if !tagged {
+            slots::VLAN_TPID.set(&mut self.state.words, 0);
+        } else if old_tpid == 0 {
+            slots::VLAN_TPID.set(&mut self.state.words, 0x8100);
+        }
+        self.output(port);
+        slot.set(&mut self.state.words, old);
+        slots::VLAN_TPID.set(&mut self.state.words, old_tpid);
+    }
+}
