@@ -25,6 +25,7 @@ mod wire;
 
 pub use action::Action;
 pub use error::{DecodeError, OfError};
+pub use message::codec::{Decoding, decode, decode_with, encode, encode_for, error_reply};
 pub use message::*;
 pub use port::OfPort;
 pub use raw::{Frame, Header, Kind, next_message};

@@ -5,10 +5,19 @@
 //!
 //! * [`codec`](mod@codec): from and to bytes; the other files hold the groups of layouts.
 
+pub mod codec;
+mod config_wire;
+mod flow_wire;
+mod monitor_wire;
+mod packet_wire;
+mod port_wire;
+mod table_wire;
+
 use crate::action::Action;
-use crate::error::OfError;
+use crate::error::{OfError, Result};
 use crate::port::OfPort;
 use crate::version::Versions;
+use crate::wire::{Reader, Writer};
 use packet::{FieldId, Match};
 
 /// A cookie, or bits of one.
@@ -830,9 +839,6 @@ pub enum Message {
         body: Vec<u8>,
     },
 }
-
-use crate::error::Result;
-use crate::wire::{Reader, Writer};
 
 /// Takes a property (type, length, contents, padding to eight) from the front.
 pub(crate) fn pull_property<'a>(r: &mut Reader<'a>) -> Result<(u16, Reader<'a>)> {

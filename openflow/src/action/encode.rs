@@ -223,12 +223,14 @@ fn put_controller(w: &mut Writer, c: &super::Controller, v: Version) {
     }
     put(w, R::Controller2, v, |w| {
         use crate::message::put_property;
+        // A property of sixteen bits is padded to eight bytes.
+        let word = |v: u16| (u32::from(v) << 16).to_be_bytes();
         w.zeros(6);
         if c.max_len != u16::MAX {
-            put_property(w, 0, &c.max_len.to_be_bytes());
+            put_property(w, 0, &word(c.max_len));
         }
         if c.id != 0 {
-            put_property(w, 1, &c.id.to_be_bytes());
+            put_property(w, 1, &word(c.id));
         }
         if c.reason != 1 {
             put_property(w, 2, &[c.reason]);

@@ -522,7 +522,7 @@ mod tests {
             "priority=5,tcp,in_port=LOCAL,nw_src=10.0.0.0/8,tp_dst=80 actions=mod_nw_dst:10.0.0.9,output:2",
             "arp,arp_tpa=1.2.3.4 actions=drop",
             "dl_vlan=9,dl_src=00:11:22:33:44:55 actions=strip_vlan,NORMAL",
-            "ct_state=+trk-new,ip,reg0=0x1/0xff actions=ct(commit,zone=5,nat(src=10.0.0.1)),resubmit(,3)",
+            "ct_state=-new+trk,ip,reg0=0x1/0xff actions=ct(commit,zone=5,nat(src=10.0.0.1)),resubmit(,3)",
             "tcp6,tcp_flags=+syn-ack actions=load:0x5->NXM_NX_REG0[0..7],goto_table:4",
         ] {
             assert_eq!(round(text), text);

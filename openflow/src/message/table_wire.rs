@@ -1,0 +1,453 @@
+//! Tables: configuration, statistics, features.
+
+use super::*;
+use crate::oxm;
+use crate::version::Version;
+
+fn miss(config: u32) -> TableMiss {
+    match config & 3 {
+        0 => TableMiss::Controller,
+        1 => TableMiss::Continue,
+        2 => TableMiss::Drop,
+        _ => TableMiss::Default,
+    }
+}
+
+fn raw_miss(m: TableMiss) -> u32 {
+    match m {
+        TableMiss::Continue => 1,
+        TableMiss::Drop => 2,
+        _ => 0,
+    }
+}
+
+fn config14(table: u8, config: u32) -> TableConfig {
+    TableConfig {
+        table: TableId(table),
+        miss: TableMiss::Default,
+        eviction: Some(config & 4 != 0),
+        eviction_flags: None,
+        vacancy: Some(config & 8 != 0),
+        thresholds: None,
+    }
+}
+
+fn config_props(r: &mut Reader<'_>, c: &mut TableConfig, from_mod: bool) -> Result<()> {
+    while !r.is_empty() {
+        let (kind, mut p) = pull_property(r)?;
+        let bad = |_| OfError::OFPBPC_BAD_LEN;
+        match kind {
+            2 => {
+                let flags = prop_u32(&mut p)?;
+                if from_mod && flags != 1 << 1 | 1 << 2 && flags & !7 != 0 {
+                    return Err(OfError::OFPTMFC_EPERM.into());
+                }
+                c.eviction_flags = Some(flags);
+            }
+            3 => {
+                let t = Vacancy {
+                    down: p.u8().map_err(bad)?,
+                    up: p.u8().map_err(bad)?,
+                    now: p.u8().map_err(bad)?,
+                };
+                if from_mod && t.now != 0 {
+                    return Err(OfError::OFPBPC_BAD_VALUE.into());
+                }
+                c.thresholds = Some(t);
+            }
+            _ => return Err(OfError::OFPBRC_BAD_TYPE.into()),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn table_mod(r: &mut Reader<'_>, v: Version) -> Result<TableConfig> {
+    let table = r.u8()?;
+    r.skip(3)?;
+    let config = r.u32()?;
+    if v >= Version::Of14 {
+        let mut c = config14(table, config);
+        config_props(r, &mut c, true)?;
+        return Ok(c);
+    }
+    let mut c = config14(table, 0);
+    c.eviction = None;
+    c.vacancy = None;
+    if v < Version::Of13 {
+        c.miss = miss(config);
+    }
+    Ok(c)
+}
+
+fn raw14(c: &TableConfig) -> u32 {
+    let mut n = 0;
+    if c.eviction == Some(true) {
+        n |= 4;
+    }
+    if c.vacancy == Some(true) {
+        n |= 8;
+    }
+    n
+}
+
+fn put_config_props(w: &mut Writer, c: &TableConfig) {
+    if let Some(f) = c.eviction_flags {
+        put_property(w, 2, &f.to_be_bytes());
+    }
+    if let Some(t) = c.thresholds {
+        put_property(w, 3, &[t.down, t.up, t.now, 0]);
+    }
+}
+
+pub(super) fn put_table_mod(w: &mut Writer, c: &TableConfig, v: Version) {
+    w.u8(c.table.0);
+    w.zeros(3);
+    if v >= Version::Of14 {
+        w.u32(raw14(c));
+        put_config_props(w, c);
+    } else {
+        w.u32(if v < Version::Of13 {
+            raw_miss(c.miss)
+        } else {
+            0
+        });
+    }
+}
+
+pub(super) fn descs(r: &mut Reader<'_>, _v: Version) -> Result<Vec<TableConfig>> {
+    let mut out = Vec::new();
+    while !r.is_empty() {
+        let len = usize::from(r.u16()?);
+        let mut b = r.sub(len.checked_sub(2).ok_or(OfError::OFPBRC_BAD_LEN)?)?;
+        let table = b.u8()?;
+        b.skip(1)?;
+        let mut c = config14(table, b.u32()?);
+        config_props(&mut b, &mut c, false)?;
+        out.push(c);
+    }
+    Ok(out)
+}
+
+pub(super) fn put_descs(w: &mut Writer, tables: &[TableConfig]) {
+    for c in tables {
+        let start = w.len();
+        w.u16(0);
+        w.u8(c.table.0);
+        w.u8(0);
+        w.u32(raw14(c));
+        put_config_props(w, c);
+        w.set_len(start, start);
+    }
+}
+
+pub(super) fn stats(r: &mut Reader<'_>, v: Version) -> Result<Vec<(TableStats, TableFeatures)>> {
+    let mut out = Vec::new();
+    while !r.is_empty() {
+        let mut s = TableStats {
+            table: r.u8()?,
+            ..TableStats::default()
+        };
+        let mut f = TableFeatures {
+            table: s.table,
+            ..TableFeatures::default()
+        };
+        match v {
+            Version::Of10 => {
+                r.skip(3)?;
+                f.name = r.text(32)?;
+                r.skip(4)?;
+                f.max_entries = r.u32()?;
+            }
+            Version::Of11 => {
+                r.skip(7)?;
+                f.name = r.text(32)?;
+                r.skip(20)?;
+                f.miss = miss(r.u32()?);
+                f.max_entries = r.u32()?;
+            }
+            Version::Of12 => {
+                r.skip(7)?;
+                f.name = r.text(32)?;
+                r.skip(16 + 8 + 16)?;
+                f.metadata_match = r.u64()?;
+                f.metadata_write = r.u64()?;
+                r.skip(4)?;
+                f.miss = miss(r.u32()?);
+                f.max_entries = r.u32()?;
+            }
+            _ => r.skip(3)?,
+        }
+        s.active = r.u32()?;
+        s.lookups = r.u64()?;
+        s.matched = r.u64()?;
+        out.push((s, f));
+    }
+    Ok(out)
+}
+
+pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], v: Version) {
+    for (s, f) in tables {
+        w.u8(s.table);
+        match v {
+            Version::Of10 => {
+                w.zeros(3);
+                w.text(&f.name, 32);
+                w.u32(oxm::ALL10);
+                w.u32(f.max_entries);
+            }
+            Version::Of11 => {
+                w.zeros(7);
+                w.text(&f.name, 32);
+                // Every field can be matched and left out; every instruction is there.
+                w.u32(0x3ff);
+                w.u32(0x3ff);
+                w.u32(0x3e);
+                w.u32(0x01ff_e7ff);
+                w.u32(0x01ff_e7ff);
+                w.u32(raw_miss(f.miss));
+                w.u32(f.max_entries);
+            }
+            Version::Of12 => {
+                w.zeros(7);
+                w.text(&f.name, 32);
+                w.u64(0xf_ffff_ffff);
+                w.u64(0xf_ffff_ffff);
+                w.u32(0x03ff_8001);
+                w.u32(0x03ff_8001);
+                w.u64(0xf_ffff_ffff);
+                w.u64(0xf_ffff_ffff);
+                w.u64(u64::MAX);
+                w.u64(u64::MAX);
+                w.u32(0x3e);
+                w.u32(raw_miss(f.miss));
+                w.u32(f.max_entries);
+            }
+            _ => w.zeros(3),
+        }
+        w.u32(s.active);
+        w.u64(s.lookups);
+        w.u64(s.matched);
+    }
+}
+
+/// Actions by their number in 1.3.
+const ACTIONS: [(u16, &str); 13] = [
+    (0, "output"),
+    (22, "group"),
+    (25, "set_field"),
+    (18, "strip_vlan"),
+    (17, "push_vlan"),
+    (23, "mod_nw_ttl"),
+    (24, "dec_ttl"),
+    (15, "set_mpls_ttl"),
+    (16, "dec_mpls_ttl"),
+    (19, "push_mpls"),
+    (20, "pop_mpls"),
+    (21, "set_queue"),
+    (0xffff, ""),
+];
+
+fn action_list(p: &mut Reader<'_>) -> Result<Vec<&'static str>> {
+    let bad = |_| OfError::OFPBPC_BAD_LEN;
+    let mut found = Vec::new();
+    while !p.is_empty() {
+        let kind = p.u16().map_err(bad)?;
+        let len = usize::from(p.u16().map_err(bad)?);
+        // Some say four, some eight: what counts is the type.
+        let rest = len.saturating_sub(4).min(p.left());
+        p.skip(rest).map_err(bad)?;
+        found.push(kind);
+    }
+    let known = ACTIONS
+        .iter()
+        .filter(|(n, name)| !name.is_empty() && found.contains(n));
+    Ok(known.map(|(_, name)| *name).collect())
+}
+
+/// Fields of a list of headers, in the field table's order: all, and those with the mask bit.
+fn field_list(p: &mut Reader<'_>) -> Result<(Vec<FieldId>, Vec<FieldId>)> {
+    let (mut all, mut masked) = (Vec::new(), Vec::new());
+    while !p.is_empty() {
+        let h = oxm::pull_header(p).map_err(|_| OfError::OFPBPC_BAD_LEN)?;
+        if let Some(row) = h.row() {
+            all.push(row.field);
+            if h.has_mask {
+                masked.push(row.field);
+            }
+        }
+    }
+    for list in [&mut all, &mut masked] {
+        list.sort();
+        list.dedup();
+    }
+    Ok((all, masked))
+}
+
+fn instruction_bits(p: &mut Reader<'_>) -> Result<u32> {
+    let bad = |_| OfError::OFPBPC_BAD_LEN;
+    let mut bits = 0;
+    while !p.is_empty() {
+        let kind = p.u16().map_err(bad)?;
+        let len = usize::from(p.u16().map_err(bad)?);
+        let rest = len.saturating_sub(4).min(p.left());
+        p.skip(rest).map_err(bad)?;
+        bits |= match kind {
+            6 => 1 << 0,
+            4 => 1 << 1,
+            5 => 1 << 2,
+            3 => 1 << 3,
+            2 => 1 << 4,
+            1 => 1 << 5,
+            _ => 0,
+        };
+    }
+    Ok(bits)
+}
+
+pub(super) fn features(r: &mut Reader<'_>, v: Version) -> Result<Vec<TableFeatures>> {
+    let mut out = Vec::new();
+    while !r.is_empty() {
+        let bad_len = || OfError::OFPBPC_BAD_LEN;
+        let len = usize::from(r.u16()?);
+        if len < 64 {
+            return Err(bad_len().into());
+        }
+        let mut b = r.sub(len - 2).map_err(|_| bad_len())?;
+        let b = &mut b;
+        let mut f = TableFeatures {
+            table: b.u8()?,
+            ..TableFeatures::default()
+        };
+        let command = b.u8()?;
+        if v >= Version::Of15 {
+            f.command = command;
+        }
+        b.skip(4)?;
+        f.name = b.text(32)?;
+        f.metadata_match = b.u64()?;
+        f.metadata_write = b.u64()?;
+        let capabilities = b.u32()?;
+        if v >= Version::Of14 {
+            f.supports_eviction = Some(capabilities & 4 != 0);
+            f.supports_vacancy = Some(capabilities & 8 != 0);
+        }
+        f.max_entries = b.u32()?;
+        let mut seen = [false; 16];
+        while !b.is_empty() {
+            let (kind, mut p) = pull_property(b)?;
+            let p = &mut p;
+            f.any_properties = true;
+            if let Some(s) = seen.get_mut(usize::from(kind)) {
+                *s = true;
+            }
+            let odd = kind % 2 == 1;
+            let side = if odd {
+                &mut f.miss_features
+            } else {
+                &mut f.hit
+            };
+            match kind {
+                0 | 1 => side.instructions = instruction_bits(p)?,
+                2 | 3 => side.next = p.take_rest().to_vec(),
+                4 | 5 => side.write = action_list(p)?,
+                6 | 7 => side.apply = action_list(p)?,
+                8 => (f.matching, f.mask) = field_list(p)?,
+                10 => f.wildcard = field_list(p)?.0,
+                12 | 13 => side.write_fields = field_list(p)?.0,
+                14 | 15 => side.apply_fields = field_list(p)?.0,
+                _ => return Err(OfError::OFPBPC_BAD_TYPE.into()),
+            }
+        }
+        // What is not said for misses is as for hits.
+        let has = |n: usize| seen.get(n).copied().unwrap_or(false);
+        if !has(1) {
+            f.miss_features.instructions = f.hit.instructions;
+        }
+        if !has(3) {
+            f.miss_features.next = f.hit.next.clone();
+        }
+        if !has(5) {
+            f.miss_features.write = f.hit.write.clone();
+        }
+        if !has(7) {
+            f.miss_features.apply = f.hit.apply.clone();
+        }
+        if !has(13) {
+            f.miss_features.write_fields = f.hit.write_fields.clone();
+        }
+        if !has(15) {
+            f.miss_features.apply_fields = f.hit.apply_fields.clone();
+        }
+        out.push(f);
+    }
+    Ok(out)
+}
+
+fn put_fields(w: &mut Writer, kind: u16, fields: &[FieldId], masked: &[FieldId], v: Version) {
+    let mut body = Writer::new();
+    for f in fields {
+        if let Some(row) = oxm::row_of(*f, v.wire()) {
+            let n = oxm::wire_bytes(*f);
+            let has_mask = masked.contains(f);
+            oxm::put_header(&mut body, row, has_mask, if has_mask { 2 * n } else { n });
+        }
+    }
+    put_property(w, kind, &body.out);
+}
+
+fn put_actions(w: &mut Writer, kind: u16, names: &[&str]) {
+    let mut body = Writer::new();
+    for (n, name) in ACTIONS {
+        if names.contains(&name) && !name.is_empty() {
+            body.u16(n);
+            body.u16(4);
+        }
+    }
+    put_property(w, kind, &body.out);
+}
+
+fn put_side(w: &mut Writer, odd: u16, s: &InstructionFeatures, v: Version) {
+    let mut body = Writer::new();
+    for (bit, number) in [(0, 6u16), (1, 4), (2, 5), (3, 3), (4, 2), (5, 1)] {
+        let there = s.instructions & 1 << bit != 0 && !(number == 6 && v >= Version::Of15);
+        if there {
+            body.u16(number);
+            body.u16(4);
+        }
+    }
+    put_property(w, odd, &body.out);
+    put_property(w, 2 | odd, &s.next);
+    put_actions(w, 4 | odd, &s.write);
+    put_fields(w, 12 | odd, &s.write_fields, &[], v);
+    put_actions(w, 6 | odd, &s.apply);
+    put_fields(w, 14 | odd, &s.apply_fields, &[], v);
+}
+
+pub(super) fn put_features(w: &mut Writer, tables: &[TableFeatures], v: Version) {
+    for f in tables {
+        let start = w.len();
+        w.u16(0);
+        w.u8(f.table);
+        w.u8(if v >= Version::Of15 { f.command } else { 0 });
+        w.u32(0);
+        w.text(&f.name, 32);
+        w.u64(f.metadata_match);
+        w.u64(f.metadata_write);
+        let mut capabilities = 0;
+        if f.supports_eviction == Some(true) {
+            capabilities |= 4;
+        }
+        if f.supports_vacancy == Some(true) {
+            capabilities |= 8;
+        }
+        w.u32(if v >= Version::Of14 { capabilities } else { 0 });
+        w.u32(f.max_entries);
+        if f.any_properties {
+            put_side(w, 0, &f.hit, v);
+            put_side(w, 1, &f.miss_features, v);
+            put_fields(w, 8, &f.matching, &f.mask, v);
+            put_fields(w, 10, &f.wildcard, &[], v);
+        }
+        w.set_len(start, start);
+    }
+}
