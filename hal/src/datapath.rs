@@ -1,7 +1,8 @@
 //! A complete switch fabric.
 
 use crate::{
-    Action, DpPort, LinkState, PacketPort, PollClass, PortCounters, PortError, Ufid, UserCookie,
+    Action, DpPort, LinkState, PacketPort, PollClass, PortCounters, PortError, ResumeTable, Ufid,
+    UserCookie,
 };
 use clock::Time;
 use packet::{FlowMask, Packet, PacketKey};
@@ -226,6 +227,10 @@ pub trait Datapath: Send {
 
     /// Totals.
     fn stats(&self) -> DatapathStats;
+
+    /// Says where packets that a device could not finish go on. A datapath without devices
+    /// ignores it.
+    fn set_resume_table(&mut self, table: Arc<dyn ResumeTable>);
 
     /// Which class polls a port; none if there is no such port.
     fn poll_class(&self, port: DpPort) -> Option<PollClass>;

@@ -1,7 +1,10 @@
 //! The face of the room.
 
 use clock::{Clock, Time};
-use hal::{FlowPut, FlowStats, Reason, Ufid};
+use hal::{
+    DpPort, FlowDevice, FlowPut, FlowStats, PacketPort, PortError, Reason, ResumeTable, Ufid,
+};
+use std::sync::Arc;
 
 /// Something that the owner of the software flows must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,50 @@ impl Engine {
     pub fn new(clock: Clock) -> Engine {
         Engine { clock }
     }
+
+    /// Takes a device under the name by which ports refer to it.
+    pub fn add_device(&mut self, _name: &str, _device: Box<dyn FlowDevice>) {}
+
+    /// Whether a device of this name is here.
+    pub fn has_device(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Opens a port of a device.
+    pub fn open_port(
+        &mut self,
+        device: &str,
+        port: &str,
+        _wire: Option<&str>,
+    ) -> Result<Arc<dyn PacketPort>, PortError> {
+        Err(PortError::NoDevice {
+            name: format!("{device} {port}"),
+            why: "no such device".into(),
+        })
+    }
+
+    /// Tells a device the datapath's number of one of its ports; none takes it away.
+    pub fn bind_port(&mut self, _device: &str, _port: &str, _number: Option<DpPort>) {}
+
+    /// Where missed packets go on.
+    pub fn resume_table(&self) -> Arc<dyn ResumeTable> {
+        struct Nothing;
+        impl ResumeTable for Nothing {
+            fn resolve(&self, _id: hal::ResumeId) -> Option<packet::Metadata> {
+                None
+            }
+        }
+        Arc::new(Nothing)
+    }
+
+    /// Turns offloading on or off (`hw-offload`). Off, all rules leave the devices.
+    pub fn set_enabled(&mut self, _enabled: bool) {}
+
+    /// When flows are admitted (`offload-admit`).
+    pub fn set_admit(&mut self, _admit: Admit) {}
+
+    /// Which devices are preferred, by name, the most wanted first (`hw-offload-priority`).
+    pub fn set_priority(&mut self, _order: &[String]) {}
 
     /// A flow is now in software.
     pub fn flow_added(&mut self, _flow: &FlowPut) {}

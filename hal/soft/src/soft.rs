@@ -77,11 +77,6 @@ impl Soft {
         }
     }
 
-    /// Says where packets that a device could not finish go on.
-    pub fn set_resume_table(&self, table: Arc<dyn ResumeTable>) {
-        self.resume.store(Some(Arc::new(table)));
-    }
-
     fn tell(&self, mut command: impl FnMut(usize) -> Command) {
         for (i, mailbox) in self.mailboxes.iter().enumerate() {
             mailbox.tell(command(i));
@@ -312,6 +307,10 @@ impl Datapath for Soft {
             s.masks_tried += get(&m.counters.masks_tried);
         }
         s
+    }
+
+    fn set_resume_table(&mut self, table: Arc<dyn ResumeTable>) {
+        self.resume.store(Some(Arc::new(table)));
     }
 
     fn poll_class(&self, port: DpPort) -> Option<PollClass> {

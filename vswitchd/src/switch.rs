@@ -1,0 +1,749 @@
+//! The whole switch: bridges on datapaths, changed by steps, run turn by turn.
+//!
+//! No sockets and no database here: the configuration comes as [`Step`]s, OpenFlow as values,
+//! status goes out as values.
+
+use crate::backer::Backer;
+use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
+use crate::ofproto::{Notice, Ofproto, port_description};
+use crate::ports::{DevicePort, Opened, PortRequest, Provider};
+use crate::world::{Bridge, BridgeId, Bundle, BundleId, FailMode, PatchCounters, Port, PortTarget};
+use clock::{Clock, Time};
+use hal::{DpPort, PacketPort, PortBackend};
+use openflow::{Cookie, FlowCommand, FlowMod, OfPort, PortReason, PortStatus};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An interface as it is.
+pub struct Interface {
+    /// What it was asked to be.
+    pub config: InterfaceConfig,
+    /// Its OpenFlow number; none if it could not be had.
+    pub ofport: Option<OfPort>,
+    /// Its datapath number, where it has one.
+    pub dp_port: Option<DpPort>,
+    /// Why it could not be had.
+    pub error: Option<String>,
+    /// The NIC's port that it is.
+    pub device: Option<DevicePort>,
+    /// The port itself, where frames pass through this process.
+    pub port: Option<Arc<dyn PacketPort>>,
+}
+
+/// A bridge as it is.
+pub struct BridgeState {
+    /// What it was asked to be.
+    pub config: BridgeConfig,
+    /// The datapath type that it really has.
+    pub kind: String,
+    /// Names it in its backer's world.
+    pub id: BridgeId,
+    /// Its OpenFlow side.
+    pub ofproto: Ofproto,
+    /// Interfaces by name.
+    pub interfaces: BTreeMap<String, Interface>,
+    /// Ports by name.
+    bundles: BTreeMap<String, (BundleId, PortConfig)>,
+    /// The last OpenFlow number given out.
+    last_ofport: u32,
+    /// Its Ethernet address.
+    pub mac: u64,
+    /// Whether any controller is configured.
+    has_controller: bool,
+}
+
+/// The whole switch.
+pub struct Switch {
+    clock: Clock,
+    provider: Box<dyn Provider>,
+    /// Datapaths in use, by type.
+    pub backers: BTreeMap<String, Backer>,
+    /// Bridges by name.
+    pub bridges: BTreeMap<String, BridgeState>,
+    running: Desired,
+    next_bridge: u32,
+    next_bundle: u32,
+}
+
+impl Switch {
+    /// A switch without bridges.
+    pub fn new(clock: Clock, provider: Box<dyn Provider>) -> Switch {
+        Switch {
+            clock,
+            provider,
+            backers: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            running: Desired::default(),
+            next_bridge: 0,
+            next_bundle: 0,
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Who opens ports.
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.provider
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.running.settings
+    }
+
+    /// A bridge with its datapath.
+    pub fn bridge_mut(&mut self, name: &str) -> Option<(&mut BridgeState, &mut Backer)> {
+        let bridge = self.bridges.get_mut(name)?;
+        let backer = self.backers.get_mut(&bridge.kind)?;
+        Some((bridge, backer))
+    }
+
+    /// A bridge with its datapath, by id.
+    pub fn bridge_by_id(&mut self, kind: &str, id: BridgeId) -> Option<&mut BridgeState> {
+        self.bridges
+            .values_mut()
+            .find(|b| b.id == id && b.kind == kind)
+    }
+
+    /// Makes the switch what it should be. What could not be had is tried again the next time.
+    pub fn configure(&mut self, desired: Desired) {
+        self.forget_failures();
+        for step in diff(&self.running, &desired) {
+            self.apply(step);
+        }
+        self.running = desired;
+        self.resolve_patches();
+        self.choose_addresses();
+    }
+
+    /// Interfaces that failed do not count as running.
+    fn forget_failures(&mut self) {
+        for bridge in self.bridges.values_mut() {
+            let failed: Vec<String> = bridge
+                .interfaces
+                .iter()
+                .filter(|(_, i)| i.error.is_some())
+                .map(|(n, _)| n.clone())
+                .collect();
+            for name in failed {
+                bridge.interfaces.remove(&name);
+                for ((b, _), port) in &mut self.running.ports {
+                    if *b == bridge.config.name {
+                        port.interfaces.remove(&name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Settings(settings) => self.set_settings(settings),
+            Step::RemoveInterface { bridge, name } => self.remove_interface(&bridge, &name),
+            Step::RemovePort { bridge, name } => self.remove_port(&bridge, &name),
+            Step::RemoveBridge { name } => self.remove_bridge(&name),
+            Step::AddBridge(config) => self.add_bridge(config),
+            Step::SetBridge(config) => self.set_bridge(config),
+            Step::SetPort { bridge, port } => self.set_port(&bridge, port),
+            Step::AddInterface {
+                bridge,
+                port,
+                interface,
+            } => {
+                self.add_interface(&bridge, &port, interface);
+            }
+            Step::SetInterface { bridge, interface } => self.set_interface(&bridge, interface),
+        }
+    }
+
+    fn set_settings(&mut self, settings: Settings) {
+        for backer in self.backers.values_mut() {
+            configure_backer(backer, &settings);
+        }
+        self.running.settings = settings;
+    }
+
+    fn add_bridge(&mut self, config: BridgeConfig) {
+        let wanted = if config.datapath_type.is_empty() {
+            self.running.settings.default_datapath.clone()
+        } else {
+            config.datapath_type.clone()
+        };
+        let kind = self.provider.datapath_type(&wanted).to_owned();
+        if !self.backers.contains_key(&kind) {
+            match self.provider.open_datapath(&kind) {
+                Ok(datapath) => {
+                    let mut backer = Backer::new(self.clock.clone(), datapath);
+                    configure_backer(&mut backer, &self.running.settings);
+                    self.backers.insert(kind.clone(), backer);
+                }
+                Err(why) => {
+                    tracing::error!(target: "bridge",
+                        "failed to create bridge {}: {why}", config.name);
+                    return;
+                }
+            }
+        }
+        let Some(backer) = self.backers.get_mut(&kind) else {
+            return;
+        };
+        self.next_bridge += 1;
+        let id = BridgeId(self.next_bridge);
+        backer
+            .world
+            .bridges
+            .insert(id, Arc::new(Bridge::new(id, &config.name)));
+        let name = config.name.clone();
+        let state = BridgeState {
+            kind,
+            id,
+            ofproto: Ofproto::new(id, 0),
+            interfaces: BTreeMap::new(),
+            bundles: BTreeMap::new(),
+            last_ofport: 0,
+            mac: 0,
+            has_controller: false,
+            config: config.clone(),
+        };
+        self.bridges.insert(name.clone(), state);
+        self.set_bridge(config);
+        self.add_default_flow(&name);
+        tracing::info!(target: "bridge", "bridge {name}: added");
+    }
+
+    fn set_bridge(&mut self, config: BridgeConfig) {
+        let name = config.name.clone();
+        let Some((bridge, backer)) = self.bridge_mut(&name) else {
+            return;
+        };
+        let had = bridge.has_controller;
+        let was = std::mem::replace(&mut bridge.config, config);
+        let config = &bridge.config;
+        bridge.has_controller = config.controllers.iter().any(|c| c.primary);
+        bridge.ofproto.dp_desc = config.dp_desc.clone();
+        if let Some(b) = backer.world.bridge_mut(bridge.id) {
+            b.fail_mode = config.fail_mode;
+            b.forward_bpdu = config.forward_bpdu;
+            b.flood_vlans = config.flood_vlans.clone().into();
+            b.macs.aging = config.mac_aging;
+            b.macs.limit = config.mac_table_size;
+            b.config_version += 1;
+        }
+        backer.touch();
+        let changed = had != bridge.has_controller || was.fail_mode != bridge.config.fail_mode;
+        if changed {
+            bridge.ofproto.flush(backer);
+            self.add_default_flow(&name);
+        }
+    }
+
+    /// Without a controller, a standalone bridge switches by learned addresses.
+    fn add_default_flow(&mut self, name: &str) {
+        let now = self.clock.now();
+        let Some((bridge, backer)) = self.bridge_mut(name) else {
+            return;
+        };
+        if bridge.has_controller || bridge.config.fail_mode != FailMode::Standalone {
+            return;
+        }
+        let mut fm = FlowMod::new(FlowCommand::Add);
+        fm.priority = 0;
+        fm.new_cookie = Cookie(0);
+        fm.actions = vec![openflow::Action::Output {
+            port: OfPort::NORMAL,
+            max_len: 0,
+        }];
+        if let Err(e) = bridge.ofproto.flow_mod(backer, &fm, now) {
+            tracing::error!(target: "bridge", "bridge {name}: default flow: {}", e.name());
+        }
+    }
+
+    fn remove_bridge(&mut self, name: &str) {
+        let Some(bridge) = self.bridges.remove(name) else {
+            return;
+        };
+        if let Some(backer) = self.backers.get_mut(&bridge.kind) {
+            backer.world.bridges.remove(&bridge.id);
+            backer.table_counters.retain(|(b, _), _| *b != bridge.id);
+            backer.touch();
+            // The datapath goes with its last bridge.
+            if backer.world.bridges.is_empty() {
+                backer.purge();
+                self.backers.remove(&bridge.kind);
+            }
+        }
+        tracing::info!(target: "bridge", "bridge {name}: deleted");
+    }
+
+    fn set_port(&mut self, bridge: &str, port: PortConfig) {
+        self.next_bundle += 1;
+        let fresh = BundleId(self.next_bundle);
+        let Some((bridge, backer)) = self.bridge_mut(bridge) else {
+            return;
+        };
+        let id = bridge.bundles.get(&port.name).map_or(fresh, |(id, _)| *id);
+        let Some(b) = backer.world.bridge_mut(bridge.id) else {
+            return;
+        };
+        let ports = b
+            .bundles
+            .get(&id)
+            .map(|b| b.ports.clone())
+            .unwrap_or_default();
+        let bundle = Bundle {
+            name: port.name.as_str().into(),
+            mode: port.mode.clone(),
+            trunks: port.trunks.clone(),
+            priority_tags: port.priority_tags,
+            protected: port.protected,
+            ports,
+        };
+        // What was learned through it in other VLANs is no longer true.
+        let old = b.bundles.insert(id, Arc::new(bundle.clone()));
+        if old.is_some_and(|o| o.mode != bundle.mode || o.trunks != bundle.trunks) {
+            for p in &bundle.ports {
+                b.macs.flush(Some(*p));
+            }
+        }
+        b.config_version += 1;
+        bridge.bundles.insert(port.name.clone(), (id, port));
+        backer.touch();
+    }
+
+    fn remove_port(&mut self, bridge: &str, name: &str) {
+        let Some((bridge, backer)) = self.bridge_mut(bridge) else {
+            return;
+        };
+        let Some((id, _)) = bridge.bundles.remove(name) else {
+            return;
+        };
+        if let Some(b) = backer.world.bridge_mut(bridge.id) {
+            b.bundles.remove(&id);
+            b.config_version += 1;
+        }
+        backer.touch();
+    }
+
+    fn add_interface(&mut self, bridge: &str, port: &str, config: InterfaceConfig) {
+        let name = config.name.clone();
+        let mut state = Interface {
+            config: config.clone(),
+            ofport: None,
+            dp_port: None,
+            error: None,
+            device: None,
+            port: None,
+        };
+        match self.open_interface(bridge, port, &config, &mut state) {
+            Ok(()) => {
+                if let Some(n) = state.ofport {
+                    tracing::info!(target: "bridge",
+                        "bridge {bridge}: added interface {name} on port {}", n.0 & 0xffff);
+                }
+            }
+            Err(why) => {
+                tracing::warn!(target: "bridge", "{why}");
+                state.error = Some(why);
+            }
+        }
+        if let Some(bridge) = self.bridges.get_mut(bridge) {
+            bridge.interfaces.insert(name, state);
+        }
+    }
+
+    /// Opens an interface and makes it a port of its bridge.
+    fn open_interface(
+        &mut self,
+        bridge: &str,
+        port: &str,
+        config: &InterfaceConfig,
+        state: &mut Interface,
+    ) -> Result<(), String> {
+        let target = match config.kind.as_str() {
+            "patch" => {
+                if config.options.get("peer").is_none_or(String::is_empty) {
+                    return Err(format!(
+                        "{}: patch type requires valid 'peer' argument",
+                        config.name
+                    ));
+                }
+                PortTarget::Patch {
+                    peer: None,
+                    counters: Arc::new(PatchCounters::default()),
+                }
+            }
+            _ => PortTarget::Datapath(self.open_datapath_port(bridge, config, state)?),
+        };
+        let (bridge, backer) = self
+            .bridge_mut(bridge)
+            .ok_or_else(|| format!("bridge {bridge} does not exist"))?;
+        let ofport = bridge.free_ofport(backer, config);
+        let Some(&(bundle, _)) = bridge.bundles.get(port) else {
+            return Err(format!("port {port} does not exist"));
+        };
+        if let PortTarget::Datapath(dp_port) = target {
+            state.dp_port = Some(dp_port);
+            backer.world.dp_ports.insert(dp_port, (bridge.id, ofport));
+        }
+        let port = Arc::new(Port {
+            name: config.name.as_str().into(),
+            number: ofport,
+            target,
+            bundle,
+            config: 0,
+        });
+        if let Some(b) = backer.world.bridge_mut(bridge.id) {
+            b.ports.insert(ofport, port.clone());
+            if let Some(bundle) = b.bundles.get_mut(&bundle) {
+                Arc::make_mut(bundle).ports.push(ofport);
+            }
+            b.config_version += 1;
+        }
+        state.ofport = Some(ofport);
+        backer.touch();
+        let description = port_description(backer, &port, bridge.mac);
+        let status = PortStatus {
+            reason: PortReason::Add,
+            port: description,
+        };
+        bridge.ofproto.notice(Notice::PortStatus(status));
+        Ok(())
+    }
+
+    fn open_datapath_port(
+        &mut self,
+        bridge: &str,
+        config: &InterfaceConfig,
+        state: &mut Interface,
+    ) -> Result<DpPort, String> {
+        let kind = self
+            .bridges
+            .get(bridge)
+            .map(|b| b.kind.clone())
+            .ok_or_else(|| format!("bridge {bridge} does not exist"))?;
+        let request = PortRequest {
+            name: &config.name,
+            kind: &config.kind,
+            datapath_type: &kind,
+            options: &config.options,
+            mac: config.mac,
+        };
+        let opened = self.provider.open_port(&request)?;
+        let number = self.provider.port_number(&kind, &config.name).map(DpPort);
+        let port = match opened {
+            Opened::Port(port) => port,
+            Opened::Device(device) => {
+                let port = self.open_device_port(&kind, &device)?;
+                state.device = Some(device);
+                port
+            }
+        };
+        if let Some(mtu) = config.mtu_request {
+            let _ = port.set_mtu(mtu);
+        }
+        if let Some(mac) = config.mac {
+            let _ = port.set_mac(mac);
+        }
+        let backer = self.backers.get_mut(&kind).ok_or("the datapath is gone")?;
+        let taken = |n: &DpPort| backer.datapath.ports().iter().any(|p| p.number == *n);
+        let number = number.filter(|n| !taken(n));
+        let backend = PortBackend::Packets(port.clone());
+        let added = backer.datapath.add_port(&config.name, backend, number);
+        let dp_port = match added {
+            Ok(n) => n,
+            Err(e) => {
+                self.provider.closed(&config.name);
+                return Err(e.to_string());
+            }
+        };
+        state.port = Some(port);
+        if let Some(device) = &state.device {
+            backer
+                .offload
+                .bind_port(&device.device, &device.port, Some(dp_port));
+        }
+        Ok(dp_port)
+    }
+
+    fn open_device_port(
+        &mut self,
+        kind: &str,
+        device: &DevicePort,
+    ) -> Result<Arc<dyn PacketPort>, String> {
+        let backer = self.backers.get_mut(kind).ok_or("the datapath is gone")?;
+        if !backer.offload.has_device(&device.device) {
+            let opened = self.provider.open_device(&device.device)?;
+            backer.offload.add_device(&device.device, opened);
+            backer
+                .datapath
+                .set_resume_table(backer.offload.resume_table());
+        }
+        let opened = backer
+            .offload
+            .open_port(&device.device, &device.port, device.wire.as_deref());
+        opened.map_err(|e| e.to_string())
+    }
+
+    fn remove_interface(&mut self, bridge_name: &str, name: &str) {
+        let Some((bridge, backer)) = self.bridge_mut(bridge_name) else {
+            return;
+        };
+        let Some(interface) = bridge.interfaces.remove(name) else {
+            return;
+        };
+        if let Some(ofport) = interface.ofport
+            && let Some(b) = backer.world.bridge_mut(bridge.id)
+        {
+            let port = b.ports.remove(&ofport);
+            b.macs.flush(Some(ofport));
+            b.config_version += 1;
+            if let Some(port) = port {
+                if let Some(bundle) = b.bundles.get_mut(&port.bundle) {
+                    Arc::make_mut(bundle).ports.retain(|p| *p != ofport);
+                }
+                let description = port_description(backer, &port, bridge.mac);
+                let status = PortStatus {
+                    reason: PortReason::Delete,
+                    port: description,
+                };
+                bridge.ofproto.notice(Notice::PortStatus(status));
+            }
+        }
+        if let Some(dp_port) = interface.dp_port {
+            backer.world.dp_ports.remove(&dp_port);
+            // No rule of a device may send to what is no longer there.
+            backer.touch();
+            backer.revalidate();
+            backer.settle_offload();
+            if let Some(device) = &interface.device {
+                backer.offload.bind_port(&device.device, &device.port, None);
+            }
+            if let Err(e) = backer.datapath.remove_port(dp_port) {
+                tracing::warn!(target: "bridge", "{name}: {e}");
+            }
+        }
+        backer.touch();
+        drop(interface);
+        self.provider.closed(name);
+        tracing::info!(target: "bridge", "bridge {bridge_name}: deleted interface {name}");
+    }
+
+    fn set_interface(&mut self, bridge: &str, config: InterfaceConfig) {
+        let Some((bridge, _)) = self.bridge_mut(bridge) else {
+            return;
+        };
+        let Some(interface) = bridge.interfaces.get_mut(&config.name) else {
+            return;
+        };
+        if let Some(port) = &interface.port {
+            if let Some(mtu) = config.mtu_request {
+                let _ = port.set_mtu(mtu);
+            }
+            if let Some(mac) = config.mac {
+                let _ = port.set_mac(mac);
+            }
+        }
+        interface.config = config;
+    }
+
+    /// Lets patch ports find their peers.
+    fn resolve_patches(&mut self) {
+        let mut ends = BTreeMap::new();
+        for bridge in self.bridges.values() {
+            for (name, i) in &bridge.interfaces {
+                if i.config.kind == "patch"
+                    && let (Some(port), Some(peer)) = (i.ofport, i.config.options.get("peer"))
+                {
+                    ends.insert(
+                        name.clone(),
+                        (bridge.kind.clone(), bridge.id, port, peer.clone()),
+                    );
+                }
+            }
+        }
+        for (name, (kind, id, port, peer)) in &ends {
+            // Both must name each other.
+            let found = ends.get(peer).filter(|e| e.3 == *name && e.0 == *kind);
+            let wanted = found.map(|e| (e.1, e.2));
+            let Some(backer) = self.backers.get_mut(kind) else {
+                continue;
+            };
+            let Some(b) = backer.world.bridge(*id) else {
+                continue;
+            };
+            let Some(old) = b.ports.get(port).cloned() else {
+                continue;
+            };
+            let PortTarget::Patch { peer, counters } = &old.target else {
+                continue;
+            };
+            if *peer == wanted {
+                continue;
+            }
+            let target = PortTarget::Patch {
+                peer: wanted,
+                counters: counters.clone(),
+            };
+            if let Some(b) = backer.world.bridge_mut(*id) {
+                b.ports.insert(
+                    *port,
+                    Arc::new(Port {
+                        target,
+                        ..Port::clone(&old)
+                    }),
+                );
+                b.config_version += 1;
+            }
+            backer.touch();
+        }
+    }
+
+    /// Gives each bridge its address and identity: what the configuration says, or the lowest
+    /// address of its ports.
+    fn choose_addresses(&mut self) {
+        for bridge in self.bridges.values_mut() {
+            let own = |i: &&Interface| i.config.name == bridge.config.name;
+            let macs = bridge
+                .interfaces
+                .values()
+                .filter(|i| !own(i))
+                .filter_map(|i| {
+                    let mac = i.port.as_ref()?.link().mac;
+                    (mac != 0 && mac >> 40 & 1 == 0 && i.config.kind != "internal").then_some(mac)
+                });
+            let local = bridge
+                .interfaces
+                .values()
+                .find(own)
+                .and_then(|i| i.port.clone());
+            let local_mac = local.as_ref().map(|p| p.link().mac);
+            let chosen = bridge
+                .config
+                .hwaddr
+                .or(macs.min())
+                .or(local_mac)
+                .unwrap_or(0);
+            if let Some(local) = local
+                && local.link().mac != chosen
+                && let Err(e) = local.set_mac(chosen)
+            {
+                tracing::warn!(target: "bridge", "{}: {e}", bridge.config.name);
+            }
+            bridge.mac = chosen;
+            bridge.ofproto.datapath_id = bridge.config.datapath_id.unwrap_or(chosen);
+        }
+    }
+
+    /// Says whether controllers want packets that no flow matches.
+    pub fn set_miss_to_controller(&mut self, bridge: &str, wanted: bool) {
+        let Some((bridge, backer)) = self.bridge_mut(bridge) else {
+            return;
+        };
+        if backer
+            .world
+            .bridge(bridge.id)
+            .is_some_and(|b| b.miss_to_controller != wanted)
+            && let Some(b) = backer.world.bridge_mut(bridge.id)
+        {
+            b.miss_to_controller = wanted;
+            b.config_version += 1;
+            backer.touch();
+        }
+    }
+
+    /// Does what there is to do, a bounded amount of it. True if there may be more.
+    pub fn run(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut busy = false;
+        for bridge in self.bridges.values_mut() {
+            let Some(backer) = self.backers.get_mut(&bridge.kind) else {
+                continue;
+            };
+            bridge.ofproto.expire(backer, now);
+            let aged = backer
+                .world
+                .bridge(bridge.id)
+                .and_then(|b| b.macs.next_expiry())
+                .is_some_and(|at| at <= now);
+            if aged && let Some(b) = backer.world.bridge_mut(bridge.id) {
+                b.macs.expire(now);
+                backer.touch();
+            }
+        }
+        for backer in self.backers.values_mut() {
+            busy |= backer.run();
+        }
+        busy
+    }
+
+    /// Runs until there is nothing left to do, or a great many turns.
+    pub fn run_until_idle(&mut self) {
+        for _ in 0..10_000 {
+            if !self.run() {
+                return;
+            }
+        }
+    }
+
+    /// When there will be something to do without anything happening.
+    pub fn next_deadline(&self) -> Time {
+        let backers = self.backers.values().map(Backer::next_deadline);
+        let rules = self.bridges.values().map(|b| b.ofproto.next_deadline());
+        let macs = self.bridges.values().filter_map(|b| {
+            self.backers
+                .get(&b.kind)?
+                .world
+                .bridge(b.id)?
+                .macs
+                .next_expiry()
+        });
+        backers
+            .chain(rules)
+            .chain(macs)
+            .min()
+            .unwrap_or(Time::NEVER)
+    }
+}
+
+fn configure_backer(backer: &mut Backer, settings: &Settings) {
+    backer.limits = settings.limits;
+    backer.offload.set_enabled(settings.hw_offload);
+    backer.offload.set_admit(if settings.admit_always {
+        offload::Admit::Always
+    } else {
+        offload::Admit::Policy
+    });
+    backer.offload.set_priority(&settings.offload_priority);
+    backer.touch();
+}
+
+impl BridgeState {
+    /// The number asked for if it is free, or the next one that has not been used lately.
+    fn free_ofport(&mut self, backer: &Backer, config: &InterfaceConfig) -> OfPort {
+        if config.name == self.config.name {
+            return OfPort::LOCAL;
+        }
+        let used = |n: u32| {
+            backer
+                .world
+                .bridge(self.id)
+                .is_some_and(|b| b.ports.contains_key(&OfPort(n)))
+        };
+        if let Some(n) = config.ofport_request.filter(|n| !used(*n)) {
+            return OfPort(n);
+        }
+        let last = self.last_ofport;
+        let mut after = (last + 1..0xff00).chain(1..=last);
+        let n = after.find(|n| !used(*n)).unwrap_or(0xfeff);
+        self.last_ofport = n;
+        OfPort(n)
+    }
+
+    /// The interface with this OpenFlow number.
+    pub fn interface_on(&self, port: OfPort) -> Option<&Interface> {
+        self.interfaces.values().find(|i| i.ofport == Some(port))
+    }
+}
