@@ -327,6 +327,7 @@ impl Server {
             .bound_port
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = listener.bound_port();
+        status.tried.store(true, Ordering::Release);
         self.shared.changes.notify_one();
         // Ends with this task, and with it all connections of the remote.
         let mut connections = tokio::task::JoinSet::new();
