@@ -35,18 +35,16 @@ fn main() {
         commands.register("exit", "", 0, 0);
         commands.register("panic", "", 0, 0);
         let name = options.control.unixctl.as_deref();
-        let (_server, mut calls) = control::serve(name, commands, &clock).unwrap_or_else(|e| {
+        let (server, mut calls) = control::serve(name, commands, &clock).unwrap_or_else(|e| {
             log::complain(&e.to_string());
             process::exit(1)
         });
         let _running = start.ready();
         tracing::info!(target: "idle", "running");
-        while let Some(call) = calls.recv().await {
-            if call.name == "panic" {
-                panic!("as asked");
-            }
+        if let Some(call) = calls.recv().await {
+            assert!(call.name != "panic", "as asked");
             call.reply.ok("");
-            break;
         }
+        server.close().await;
     });
 }

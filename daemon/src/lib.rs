@@ -25,16 +25,16 @@
 //!         let commands = control::Commands::new();
 //!         commands.register("exit", "", 0, 0);
 //!         let name = options.control.unixctl.as_deref();
-//!         let (_server, mut calls) = control::serve(name, commands, &clock)
+//!         let (server, mut calls) = control::serve(name, commands, &clock)
 //!             .unwrap_or_else(|e| {
 //!                 log::complain(&e.to_string());
 //!                 process::exit(1)
 //!             });
 //!         let _running = start.ready();
-//!         while let Some(call) = calls.recv().await {
+//!         if let Some(call) = calls.recv().await {
 //!             call.reply.ok("");
-//!             break;
 //!         }
+//!         server.close().await;
 //!     });
 //! }
 //! ```

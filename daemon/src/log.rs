@@ -123,6 +123,14 @@ pub fn start(program: &str, modules: &[&str], clock: &Clock) {
         log.modules.get(name);
     }
     layer::install();
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string();
+        line(
+            "panic",
+            Level::Err,
+            &text.replace(":\n", ": ").replace('\n', " "),
+        );
+    }));
 }
 
 fn current() -> Option<&'static Log> {

@@ -9,6 +9,8 @@ use clock::Clock;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -33,9 +35,24 @@ pub struct Error {
 pub struct Server {
     path: Option<PathBuf>,
     tasks: Vec<JoinHandle<()>>,
+    /// Calls whose answers are not on their way yet.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Server {
+    /// Lets answers that have been given reach their clients, and goes. For the end of a program:
+    /// the answer of `exit` is the last one that counts.
+    pub async fn close(self) {
+        // Each turn lets every task that can go on do so; a client that does not read its answer
+        // can't hold the program.
+        for _ in 0..100 {
+            if self.under_way.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The socket's file; none if there is to be no socket.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -89,6 +106,7 @@ pub fn serve(
         Some(name) => dirs::absolute(&dirs::rundir(), name),
         None => {
             let pid = std::process::id();
+            remove_stale_sockets(&dirs::rundir(), &log::program());
             dirs::rundir().join(format!("{}.{pid}.ctl", log::program()))
         }
     };
@@ -103,7 +121,8 @@ pub fn serve(
             match listener.accept().await {
                 Ok((stream, name)) => {
                     let connection = Connection::with_limit(stream, name, MAX_MESSAGE);
-                    tokio::spawn(attend(connection, commands.clone(), calls.clone()));
+                    let (commands, calls) = (commands.clone(), calls.clone());
+                    tokio::spawn(attend(connection, commands, calls, under_way.clone()));
                 }
                 Err(e) => {
                     let (address, why) = (listener.address(), log::reason(&e));
@@ -117,8 +136,33 @@ pub fn serve(
     Ok((server, received))
 }
 
+/// Removes what processes of this program that were killed have left: `PROGRAM.PID.ctl` that nobody
+/// listens to.
+fn remove_stale_sockets(dir: &Path, program: &str) {
+    let prefix = format!("{program}.");
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name
+            .to_str()
+            .and_then(|n| n.strip_prefix(&prefix)?.strip_suffix(".ctl"));
+        if !pid.is_some_and(|pid| pid.parse::<u32>().is_ok()) {
+            continue;
+        }
+        let path = entry.path();
+        let refused = io::ErrorKind::ConnectionRefused;
+        if crate::stream::connect_unix_blocking(&path).is_err_and(|e| e.kind() == refused) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// Serves one client until it goes away or sends what it must not.
-async fn attend(mut connection: Connection, commands: Commands, calls: mpsc::Sender<Invocation>) {
+async fn attend(
+    mut connection: Connection,
+    commands: Commands,
+    calls: mpsc::Sender<Invocation>,
+    under_way: Arc<AtomicUsize>,
+) {
     static LIMIT: log::RateLimit = log::RateLimit::new(5, 5);
     let mut format = Format::Text;
     while let Ok(Some(message)) = connection.recv().await {
@@ -135,6 +179,7 @@ async fn attend(mut connection: Connection, commands: Commands, calls: mpsc::Sen
         crate::count!("unixctl_received");
         let text = Value::Array(params.clone());
         tracing::debug!(target: "unixctl", "received request {method}{text}, id={id}");
+        under_way.fetch_add(1, Ordering::Relaxed);
         let outcome = call(&method, &params, &mut format, &commands, &calls).await;
         crate::count!("unixctl_replied");
         let (word, reply) = match outcome {
@@ -152,7 +197,9 @@ async fn attend(mut connection: Connection, commands: Commands, calls: mpsc::Sen
         };
         tracing::debug!(target: "unixctl", "replying with {word}");
         connection.send(reply);
-        if connection.flush().await.is_err() {
+        let flushed = connection.flush().await;
+        under_way.fetch_sub(1, Ordering::Relaxed);
+        if flushed.is_err() {
             break;
         }
     }
@@ -256,8 +303,24 @@ mod tests {
         }
     }
 
-    /// Runs `calls` against a server on a thread of its own, and answers what arrives with the
-    /// arguments joined.
+    #[test]
+    fn sockets_of_killed_processes_are_removed() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let socket = |name: &str| {
+            let path = dir.path().join(name);
+            (
+                std::os::unix::net::UnixListener::bind(&path).expect("bind"),
+                path,
+            )
+        };
+        let (dead, dead_path) = socket("x.1.ctl");
+        let (_alive, alive_path) = socket("x.2.ctl");
+        let (other, other_path) = socket("x.y.ctl");
+        drop((dead, other));
+        remove_stale_sockets(dir.path(), "x");
+        assert!(!dead_path.exists() && alive_path.exists() && other_path.exists());
+    }
+
     #[tokio::test]
     async fn commands_are_checked_passed_on_and_answered() {
         let dir = tempfile::tempdir().expect("temp dir");
