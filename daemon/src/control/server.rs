@@ -91,9 +91,11 @@ pub fn serve(
             coverage::sample();
         }
     });
+    let under_way = Arc::new(AtomicUsize::new(0));
     let mut server = Server {
         path: None,
         tasks: vec![sampler],
+        under_way: under_way.clone(),
     };
     let path = match name {
         Some("none") => {
