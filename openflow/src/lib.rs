@@ -18,6 +18,7 @@ pub mod error;
 pub mod message;
 pub mod oxm;
 pub mod port;
+pub mod print;
 pub mod raw;
 pub mod text;
 pub mod version;

@@ -17,15 +17,17 @@ mod matching;
 mod number;
 
 pub use action_parse::{ParsedActions, parse_actions, parse_instructions};
+pub(crate) use actions::reason_name;
 pub use actions::{format_action, format_actions};
 pub use field::{format_field, format_subfield, parse_field, parse_subfield};
+pub(crate) use flow::format_duration;
 pub use flow::{
     ParseCommand, ParsedFlow, format_flow_flags, format_flow_stats, parse_flow,
     parse_flow_stats_request,
 };
 pub use keyvalue::KeyValues;
 pub use matching::{DEFAULT_PRIORITY, format_match};
-pub(crate) use number::{alt_hex, parse_int};
+pub(crate) use number::alt_hex;
 pub use number::{str_to_u8, str_to_u16, str_to_u32, str_to_u64};
 
 use crate::port::OfPort;

@@ -34,9 +34,6 @@ fn mac_value(mac: [u8; 6]) -> u128 {
     mac.iter().fold(0, |v, b| v << 8 | u128::from(*b))
 }
 
-/// Bytes of OpenFlow 1.0's match.
-pub(crate) const MATCH10_LEN: usize = 40;
-
 /// Reads OpenFlow 1.0's match. The second value tells whether it wants every field whole, which
 /// gives a flow the highest priority.
 pub(crate) fn pull_match10(r: &mut Reader<'_>) -> Result<(Match, bool)> {

@@ -1,0 +1,67 @@
+//! A frame in one line.
+
+use crate::text::{DEFAULT_PRIORITY, Names, format_match};
+use packet::{FieldId, FlowState, Match, PacketKey, parse_frame};
+
+/// A frame's headers as a match of exactly them, with its transport checksum; a line.
+pub fn format_packet(frame: &[u8]) -> String {
+    use FieldId::*;
+    let mut key = PacketKey::EMPTY;
+    let layers = parse_frame(frame, &packet::Metadata::default(), &mut key);
+    let state = FlowState::from_key(&key);
+    let v = |f: FieldId| state.get(f);
+    let mut m = Match::any();
+    let mut exact = |fields: &[FieldId]| {
+        for f in fields {
+            m.set_masked(*f, v(*f), f.full());
+        }
+    };
+    exact(&[EthSrc, EthDst, EthType, VlanTci]);
+    let proto = v(IpProto);
+    let later = v(IpFrag) & 2 != 0;
+    match v(EthType) {
+        0x0806 | 0x8035 => exact(&[IpProto, ArpSpa, ArpTpa, ArpSha, ArpTha]),
+        0x0800 => exact(&[IpProto, Ipv4Src, Ipv4Dst, IpDscp, IpEcn, IpTtl, IpFrag]),
+        0x86dd => exact(&[
+            IpProto, Ipv6Src, Ipv6Dst, Ipv6Label, IpDscp, IpEcn, IpTtl, IpFrag,
+        ]),
+        0x8847 | 0x8848 => exact(&[MplsLabel, MplsTc, MplsBos, MplsTtl]),
+        _ => {}
+    }
+    let is_ip = matches!(v(EthType), 0x0800 | 0x86dd);
+    if is_ip && !later {
+        match proto {
+            6 => exact(&[TcpSrc, TcpDst, TcpFlags]),
+            17 | 132 | 1 => exact(&[TcpSrc, TcpDst]),
+            58 => {
+                exact(&[TcpSrc, TcpDst]);
+                if matches!(v(TcpSrc), 135 | 136) {
+                    exact(&[NdTarget, NdSll, NdTll]);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut s = format_match(&m, &Names::none(), DEFAULT_PRIORITY);
+    if let (true, Some(l4)) = (is_ip && !later, layers.transport) {
+        let transport = frame.get(usize::from(l4)..).unwrap_or(&[]);
+        let word = |at: usize| {
+            transport
+                .get(at..at + 2)
+                .map(|b| u16::from_be_bytes([b[0], b[1]]))
+        };
+        let sum = match proto {
+            6 if transport.len() >= 20 => word(16).map(|n| format!(" tcp_csum:{n:x}")),
+            17 if transport.len() >= 8 => word(6).map(|n| format!(" udp_csum:{n:x}")),
+            1 if transport.len() >= 8 => word(2).map(|n| format!(" icmp_csum:{n:x}")),
+            58 if transport.len() >= 4 => word(2).map(|n| format!(" icmp6_csum:{n:x}")),
+            132 if transport.len() >= 12 => word(8)
+                .zip(word(10))
+                .map(|(a, b)| format!(" sctp_csum:{:x}", u32::from(a) << 16 | u32::from(b))),
+            _ => None,
+        };
+        s.push_str(&sum.unwrap_or_default());
+    }
+    s.push('\n');
+    s
+}
