@@ -1,4 +1,13 @@
-//! tools
+//! The command-line tools. They speak the public protocols and know nothing of the daemons' inside.
+//!
+//! * [`appctl`]: `ovs-appctl`
+//! * [`ovsdb_client`], [`ovsdb_tool`]: `ovsdb-client`, `ovsdb-tool`
+//!
+//! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`).
 
+pub mod appctl;
+pub mod deadline;
+pub mod getopt;
+pub mod logging;
 pub mod ovsdb_client;
 pub mod ovsdb_tool;

@@ -147,7 +147,7 @@ fn remove_stale_sockets(dir: &Path, program: &str) {
         let pid = name
             .to_str()
             .and_then(|n| n.strip_prefix(&prefix)?.strip_suffix(".ctl"));
-        if !pid.is_some_and(|pid| pid.parse::<u32>().is_ok()) {
+        if pid.is_none_or(|pid| pid.parse::<u32>().is_err()) {
             continue;
         }
         let path = entry.path();

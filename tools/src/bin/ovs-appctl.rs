@@ -1,0 +1,5 @@
+//! `ovs-appctl`; see `tools::appctl`.
+
+fn main() -> std::process::ExitCode {
+    tools::appctl::main()
+}
