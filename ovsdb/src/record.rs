@@ -92,8 +92,10 @@ fn write_annotations(out: &mut String, comment: Option<&str>, wall_ms: u64, is_d
         json::write_str(comment, out);
         out.push(',');
     }
-    let _ = write!(out, "\"_date\":{wall_ms}");
-    out.push_str(if is_diff { ",\"_is_diff\":true}" } else { "}" });
+    if is_diff {
+        out.push_str("\"_is_diff\":true,");
+    }
+    let _ = write!(out, "\"_date\":{wall_ms}}}");
 }
 
 /// Appends a change of a row; false if nothing of it is kept.

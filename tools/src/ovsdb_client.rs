@@ -1,10 +1,11 @@
 //! `ovsdb-client`: what one can ask of a database server.
 //!
-//! Files: `commands` those with an answer; `monitor` those that go on; `backup` whole databases out
+//! Files: `commands` those with an answer; `monitor` those that go on, `detach` in the background too; `backup` whole databases out
 //! and in; `rpc` the connection; `table` how answers look; `usage` the help.
 
 mod backup;
 mod commands;
+mod detach;
 mod monitor;
 mod rpc;
 pub mod table;
@@ -12,7 +13,10 @@ mod usage;
 
 use crate::ovsdb_tool::getopt::{self, Arg, Spec};
 use clock::Clock;
+use daemon::options as common;
+use detach::Background;
 use rpc::Rpc;
+use std::path::PathBuf;
 use std::time::Duration;
 use table::{Printer, Style, Table};
 
@@ -57,6 +61,7 @@ pub struct Session {
     db_change_aware: Option<bool>,
     rundir: String,
     clock: Clock,
+    background: Background,
 }
 
 impl Session {
@@ -118,7 +123,10 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
         db_change_aware: None,
         rundir,
         clock: Clock::real(),
+        background: Background::default(),
     };
+    let mut daemon = common::Daemon::default();
+    let mut log = common::Log::default();
     let mut timeout = None;
     for (name, value) in options {
         match name {
@@ -143,6 +151,16 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
                         .ok_or_else(|| format!("value {value} on -t or --timeout is invalid"))?,
                 );
             }
+            "detach" => daemon.detach = true,
+            "no-chdir" => daemon.no_chdir = true,
+            "overwrite-pidfile" => daemon.overwrite_pidfile = true,
+            "monitor" => daemon.monitor = true,
+            "user" => daemon.user = value,
+            "pidfile" => daemon.pidfile = Some(value.map(PathBuf::from)),
+            "verbose" => log.verbose.push(value.unwrap_or_default()),
+            "log-file" => log.log_file = Some(value.map(PathBuf::from)),
+            "syslog-method" => log.syslog_method = value,
+            "syslog-target" => log.syslog_target = value,
             name => {
                 session.style.option(name, value.as_deref())?;
             }
@@ -151,6 +169,11 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
     let Some((command, args)) = words.split_first() else {
         return Err("missing command name; use --help for help".to_owned());
     };
+    daemon::log::start("ovsdb-client", &["jsonrpc", "ovsdb_client"], &session.clock);
+    log.apply_or_exit();
+    if commands::may_detach(command) {
+        session.background = Background::start(&daemon)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

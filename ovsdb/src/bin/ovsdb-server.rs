@@ -1,8 +1,10 @@
 //! `ovsdb-server`: the database server by itself.
 
 use clock::Clock;
-use daemon::{control, dirs, log, memory, options, process};
+use daemon::{control, dirs, log, options, process};
 use ovsdb::server::{self, Server};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// The modules whose log levels can be set.
@@ -76,6 +78,45 @@ Other options:
     )
 }
 
+/// What `ovs-appctl` added and removed, kept outside of the process so that the one after a crash
+/// goes on with it.
+struct Memory(File);
+
+impl Memory {
+    fn new() -> std::io::Result<Memory> {
+        let file = rustix::fs::memfd_create("ovsdb-server", rustix::fs::MemfdFlags::empty())?;
+        Ok(Memory(File::from(file)))
+    }
+
+    fn note(&self, server: &Server) {
+        let files: Vec<PathBuf> = server.with_core(|core| {
+            let names = core.db_names();
+            names.iter().filter_map(|n| core.db_file(n)).collect()
+        });
+        let state = serde_json::json!({"databases": files, "remotes": server.list_remotes()});
+        let text = state.to_string();
+        let written = self
+            .0
+            .set_len(0)
+            .and_then(|()| self.0.write_all_at(text.as_bytes(), 0));
+        if let Err(e) = written {
+            tracing::warn!(target: "ovsdb_server", "failed to save configuration ({e})");
+        }
+    }
+
+    fn recall(&self) -> Option<(Vec<PathBuf>, Vec<String>)> {
+        let size = usize::try_from(self.0.metadata().ok()?.len()).ok()?;
+        let mut text = vec![0; size];
+        self.0.read_exact_at(&mut text, 0).ok()?;
+        let state: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        let list = |name: &str| -> Option<Vec<String>> {
+            serde_json::from_value(state.get(name)?.clone()).ok()
+        };
+        let databases = list("databases")?.into_iter().map(PathBuf::from).collect();
+        Some((databases, list("remotes")?))
+    }
+}
+
 fn die(why: &str) -> ! {
     log::complain(why);
     process::exit(1)
@@ -86,30 +127,36 @@ fn main() {
     let options: Options = options::parse(usage, &[]);
     log::start(&options::program_name(), MODULES, &clock);
     options.log.apply_or_exit();
+    // Outlives the daemon when a monitor restarts it.
+    let memory =
+        Memory::new().unwrap_or_else(|e| die(&format!("failed to create temporary file ({e})")));
     let start = process::start(&options.daemon.to_process())
         .unwrap_or_else(|e| log::fatal("daemon_unix", &e.to_string()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap_or_else(|e| die(&format!("cannot start ({e})")));
-    let code = runtime.block_on(serve(options, clock, start));
+    let code = runtime.block_on(serve(options, clock, start, memory));
     drop(runtime);
     process::exit(code)
 }
 
-async fn serve(options: Options, clock: Clock, start: process::Start) -> i32 {
+async fn serve(options: Options, clock: Clock, start: process::Start, memory: Memory) -> i32 {
     let server = Server::new(clock.clone()).unwrap_or_else(|e| die(&e.to_string()));
     server.set_rundir(&dirs::rundir().to_string_lossy());
-    let mut databases = options.databases;
-    if databases.is_empty() && !options.no_dbs {
-        databases.push(dirs::dbdir().join("conf.db"));
-    }
+    let (databases, remotes) = memory.recall().unwrap_or_else(|| {
+        let mut databases = options.databases.clone();
+        if databases.is_empty() && !options.no_dbs {
+            databases.push(dirs::dbdir().join("conf.db"));
+        }
+        (databases, options.remote.clone())
+    });
     for database in databases {
         if let Err(error) = server.open_db(&database) {
             die(&error.to_string());
         }
     }
-    for remote in &options.remote {
+    for remote in &remotes {
         if let Err(why) = server.add_remote(remote) {
             die(&why);
         }
@@ -143,9 +190,10 @@ async fn serve(options: Options, clock: Clock, start: process::Start) -> i32 {
             None => std::future::pending().await,
         }
     };
+    memory.note(&server);
     let code = tokio::select! {
         () = server.run() => 0,
-        () = answer_calls(&server, &mut calls) => 0,
+        () = answer_calls(&server, &mut calls, &memory) => 0,
         ended = ended => match ended {
             Ok(Ok(status)) => exit_code(status),
             _ => 1,
@@ -170,9 +218,11 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
 async fn answer_calls(
     server: &Server,
     calls: &mut tokio::sync::mpsc::Receiver<control::Invocation>,
+    memory: &Memory,
 ) {
     while let Some(call) = calls.recv().await {
         let Some(call) = server::handle_call(server, call) else {
+            memory.note(server);
             continue;
         };
         match call.name.as_str() {
@@ -198,7 +248,7 @@ async fn answer_calls(
                 let used: Vec<(String, u64)> = used
                     .map(|(name, n)| (name.to_owned(), u64::try_from(n).unwrap_or(u64::MAX)))
                     .collect();
-                call.reply.ok(memory::report(&used) + "\n");
+                call.reply.ok(daemon::memory::report(&used) + "\n");
             }
             name => {
                 let why = format!("\"{name}\" is not a valid command");

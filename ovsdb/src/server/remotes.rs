@@ -327,6 +327,10 @@ impl Server {
             .bound_port
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = listener.bound_port();
+        if let Some(port) = listener.bound_port() {
+            let name = target.strip_prefix("ptcp:").unwrap_or(target);
+            tracing::info!(target: "socket_util", "{name}: listening on port {port}");
+        }
         status.tried.store(true, Ordering::Release);
         self.shared.changes.notify_one();
         // Ends with this task, and with it all connections of the remote.

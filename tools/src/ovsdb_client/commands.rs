@@ -40,6 +40,12 @@ const COMMANDS: &[(&str, Need, usize, usize)] = &[
     ("help", Need::Nothing, 0, usize::MAX),
 ];
 
+/// Whether `--detach` means something to a command.
+pub fn may_detach(name: &str) -> bool {
+    name.starts_with("monitor")
+        || matches!(name, "lock" | "steal" | "unlock" | "transact" | "query")
+}
+
 /// Takes the server off the front of `args`, if one is there, and connects to it.
 async fn open(session: &Session, args: &[String], min: usize) -> Result<(Rpc, usize), Failure> {
     let given = args.first().filter(|first| {
@@ -201,7 +207,11 @@ fn parse(text: &str) -> Result<Json, Failure> {
     json::parse(text.as_bytes()).map_err(|why| format!("\"{text}\": {why}"))
 }
 
-async fn transact(session: &Session, args: &[String], transaction: Json) -> Result<Json, Failure> {
+async fn transact(
+    session: &mut Session,
+    args: &[String],
+    transaction: Json,
+) -> Result<Json, Failure> {
     if transaction.get(0).and_then(Json::as_str).is_none() {
         return Err("not a valid OVSDB query".to_owned());
     }
@@ -209,11 +219,16 @@ async fn transact(session: &Session, args: &[String], transaction: Json) -> Resu
     if session.db_change_aware == Some(true) {
         session.set_db_change_aware(&mut rpc).await?;
     }
+    session.background.ready()?;
     rpc.transact("transact", transaction).await
 }
 
 /// A transaction that is aborted at its end, so that it changes nothing.
-async fn query(session: &Session, args: &[String], mut transaction: Json) -> Result<(), Failure> {
+async fn query(
+    session: &mut Session,
+    args: &[String],
+    mut transaction: Json,
+) -> Result<(), Failure> {
     let operations = transaction
         .as_array_mut()
         .ok_or("not a valid OVSDB query")?;

@@ -2,6 +2,7 @@
 
 use super::table::{Cell, Table};
 use super::{Failure, Rpc, Session};
+use daemon::control::Invocation;
 use ovsdb::condition::Condition;
 use ovsdb::monitor::Version;
 use ovsdb::{Column, Json, Schema, TableSchema, Uuid, json};
@@ -60,9 +61,26 @@ pub async fn run(
             serde_json::json!([database, null, requests, last_id.to_string()]),
         ),
     };
+    let calls = [
+        ("exit", "", 0),
+        ("ovsdb-client/block", "", 0),
+        ("ovsdb-client/unblock", "", 0),
+        ("ovsdb-client/cond_change", "TABLE COND", 2),
+    ];
+    let clock = session.clock.clone();
+    session.background.listen(&calls, &clock)?;
     let id = rpc.send(method, params).await?;
+    let mut blocked = false;
     loop {
-        let message = rpc.receive().await?;
+        let message = tokio::select! {
+            message = rpc.receive(), if !blocked => message?,
+            call = session.background.call() => {
+                match answer(rpc, call, &mut blocked).await? {
+                    Goes::On => continue,
+                    Goes::Away => return Ok(()),
+                }
+            }
+        };
         match message.get("method").and_then(Json::as_str) {
             None if message.get("id") == Some(&id) => {
                 let error = message.get("error").filter(|e| !e.is_null());
@@ -78,6 +96,8 @@ pub async fn run(
                     updates = result.get(2).unwrap_or(&Json::Null);
                 }
                 print_updates(session, version, &watched, updates, true);
+                let _ = std::io::stdout().flush();
+                session.background.ready()?;
             }
             None => {}
             Some("monitor_canceled") => {
@@ -259,6 +279,51 @@ fn row(w: &Watched<'_>, uuid: &str, action: &str, columns: &Json) -> Vec<Cell> {
     cells
 }
 
+enum Goes {
+    On,
+    Away,
+}
+
+/// Answers a call of the control socket.
+async fn answer(rpc: &mut Rpc, call: Invocation, blocked: &mut bool) -> Result<Goes, Failure> {
+    let block = call.name == "ovsdb-client/block";
+    match call.name.as_str() {
+        "exit" => {
+            call.reply.ok("");
+            // The answer is on its way before the socket goes.
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            return Ok(Goes::Away);
+        }
+        "ovsdb-client/cond_change" => {
+            let [table, condition] = call.args.as_slice() else {
+                return Ok(Goes::On);
+            };
+            match json::parse(condition.as_bytes()) {
+                Ok(condition) => {
+                    let mut requests = json::Object::new();
+                    requests.insert(table.clone(), serde_json::json!([{"where": condition}]));
+                    let params = serde_json::json!([null, null, requests]);
+                    rpc.send("monitor_cond_change", params).await?;
+                    call.reply.ok("condition changed");
+                }
+                Err(why) => call.reply.error(why),
+            }
+        }
+        _ if *blocked == block => call.reply.ok(if block {
+            "already blocking"
+        } else {
+            "already unblocked"
+        }),
+        _ => {
+            *blocked = block;
+            call.reply.ok("");
+        }
+    }
+    Ok(Goes::On)
+}
+
 /// `lock`, `steal`, `unlock`: the answer, then what becomes of the lock.
 ///
 /// # Errors
@@ -269,13 +334,35 @@ pub async fn lock(
     method: &str,
     name: &str,
 ) -> Result<(), Failure> {
-    let id = rpc.send(method, serde_json::json!([name])).await?;
+    let calls = [
+        ("exit", "", 0),
+        ("lock", "LOCK", 1),
+        ("steal", "LOCK", 1),
+        ("unlock", "LOCK", 1),
+    ];
+    let clock = session.clock.clone();
+    session.background.listen(&calls, &clock)?;
+    let mut id = rpc.send(method, serde_json::json!([name])).await?;
     loop {
-        let message = rpc.receive().await?;
+        let message = tokio::select! {
+            message = rpc.receive() => message?,
+            call = session.background.call() => {
+                if call.name == "exit" {
+                    let mut blocked = false;
+                    answer(rpc, call, &mut blocked).await?;
+                    return Ok(());
+                }
+                id = rpc.send(&call.name, serde_json::json!(call.args)).await?;
+                call.reply.ok("");
+                continue;
+            }
+        };
         match message.get("method").and_then(Json::as_str) {
             None if message.get("id") == Some(&id) => {
                 let result = message.get("result").unwrap_or(&Json::Null);
                 println!("{}", session.style.json(result));
+                let _ = std::io::stdout().flush();
+                session.background.ready()?;
             }
             None => {}
             Some(method) => {

@@ -99,6 +99,11 @@ impl Core {
         self.dbs.get(name)?.path()
     }
 
+    /// The file of a database, wherever the process stands.
+    pub fn db_file(&self, name: &str) -> Option<PathBuf> {
+        self.dbs.get(name)?.real_path()
+    }
+
     /// Whether a file is open here already.
     pub fn has_file(&self, path: &Path) -> bool {
         let real = std::fs::canonicalize(path).ok();
