@@ -45,7 +45,7 @@ fn first_record(reader: &mut Reader, path: &Path) -> Result<Schema, Error> {
             format!("{}: clustered databases are not supported", path.display()),
         ));
     }
-    let first = reader.next()?.ok_or_else(|| {
+    let first = reader.next_record()?.ok_or_else(|| {
         Error::end_of_file(format!(
             "{}: database file contains no schema",
             path.display()
@@ -68,7 +68,7 @@ pub fn read_all(
     let converting = schema.is_some();
     let mut database = Database::new(schema.unwrap_or_else(|| Arc::new(own)));
     loop {
-        let record = match reader.next() {
+        let record = match reader.next_record() {
             Ok(Some(record)) => record,
             Ok(None) => return Ok((database, None)),
             Err(error) => return Ok((database, Some(error))),

@@ -84,7 +84,7 @@ impl Reader {
     ///
     /// # Errors
     /// What is wrong with it, and at which offset. Nothing can be read after that.
-    pub fn next(&mut self) -> Result<Option<Json>, Error> {
+    pub fn next_record(&mut self) -> Result<Option<Json>, Error> {
         if self.failed {
             return Ok(None);
         }

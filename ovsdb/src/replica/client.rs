@@ -403,7 +403,7 @@ impl Session {
                         return Ok(());
                     }
                     splitter.feed(buffer.get(..n).unwrap_or_default());
-                    while let Some(message) = splitter.next()? {
+                    while let Some(message) = splitter.next_message()? {
                         let message = json::parse_shallow(message)?;
                         self.handle(message).await?;
                     }

@@ -30,6 +30,9 @@ struct File {
     syncer: Syncer,
 }
 
+/// Those who watch the same: session and monitor id.
+pub type Watchers = Vec<(SessionId, String)>;
+
 /// One database.
 pub struct Db {
     /// Its rows.
@@ -38,7 +41,7 @@ pub struct Db {
     /// Requests that wait, in the order in which they came.
     pub waiting: Vec<Waiting>,
     /// Who watches what: clients with equal specs share one, by session and monitor id.
-    pub watchers: Vec<(Arc<Spec>, Vec<(SessionId, String)>)>,
+    pub watchers: Vec<(Arc<Spec>, Watchers)>,
 }
 
 impl Db {

@@ -233,7 +233,7 @@ impl Connection {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = self.shared.clock.now();
             splitter.feed(buffer.get(..n).unwrap_or_default());
             let mut handled = 0;
-            while let Some(message) = splitter.next()? {
+            while let Some(message) = splitter.next_message()? {
                 handled += message.len();
                 let message = json::parse_shallow(message)?;
                 self.shared.lock().handle(self.id, message)?;

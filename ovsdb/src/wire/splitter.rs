@@ -38,7 +38,7 @@ impl Splitter {
     ///
     /// # Errors
     /// Why the stream cannot be gone on with.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, String> {
+    pub fn next_message(&mut self) -> Result<Option<&[u8]>, String> {
         while let Some(&byte) = self.buffer.get(self.scanned) {
             self.scanned += 1;
             if self.depth == 0 {
@@ -91,7 +91,7 @@ mod tests {
         for chunk in text.chunks(chunk) {
             splitter.feed(chunk);
             loop {
-                match splitter.next() {
+                match splitter.next_message() {
                     Ok(Some(m)) => messages.push(String::from_utf8(m.to_vec()).unwrap()),
                     Ok(None) => break,
                     Err(e) => return (messages, Some(e)),

@@ -81,7 +81,11 @@ impl Rpc {
     pub async fn receive(&mut self) -> Result<Json, Failure> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let message = self.splitter.next()?.map(json::parse_shallow).transpose()?;
+            let message = self
+                .splitter
+                .next_message()?
+                .map(json::parse_shallow)
+                .transpose()?;
             if let Some(message) = message {
                 if message.get("method").and_then(Json::as_str) == Some("echo") {
                     let id = message.get("id").cloned().unwrap_or(Json::Null);

@@ -22,7 +22,7 @@ pub fn show(path: &Path, verbosity: u32) -> Result<(), Failure> {
     let mut schema: Option<Schema> = None;
     let mut names = BTreeMap::new();
     let mut number = 0u64;
-    while let Some(record) = reader.next().map_err(|e| e.to_string())? {
+    while let Some(record) = reader.next_record().map_err(|e| e.to_string())? {
         print!("record {number}:");
         match &schema {
             None => {

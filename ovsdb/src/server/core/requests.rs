@@ -40,7 +40,7 @@ impl Core {
             "monitor_cond_change" => self
                 .monitor_cond_change(session, &params)
                 .map_err(Json::from),
-            "monitor_cancel" => self.monitor_cancel(session, &params).map_err(Json::from),
+            "monitor_cancel" => self.monitor_cancel(session, &params),
             "list_dbs" => {
                 let names: Vec<Json> = self.dbs.keys().map(|n| Json::from(n.as_str())).collect();
                 Ok(json::to_string(&Json::from(names)))
