@@ -219,7 +219,7 @@ async fn transact(
     if session.db_change_aware == Some(true) {
         session.set_db_change_aware(&mut rpc).await?;
     }
-    session.background.ready()?;
+    session.background.ready(true)?;
     rpc.transact("transact", transaction).await
 }
 

@@ -58,11 +58,12 @@ impl Background {
         std::future::pending().await
     }
 
-    /// Lets the foreground end. Only the first call counts.
+    /// Lets the foreground end, keeping standard output, and standard error if `keep_errors`. Only
+    /// the first call counts.
     ///
     /// # Errors
     /// One line.
-    pub fn ready(&mut self) -> Result<(), Failure> {
+    pub fn ready(&mut self, keep_errors: bool) -> Result<(), Failure> {
         let Some(start) = self.start.take() else {
             return Ok(());
         };
@@ -76,7 +77,9 @@ impl Background {
         self.running = Some(start.ready());
         if let Some((out, err)) = kept {
             rustix::stdio::dup2_stdout(&out).map_err(failed)?;
-            rustix::stdio::dup2_stderr(&err).map_err(failed)?;
+            if keep_errors {
+                rustix::stdio::dup2_stderr(&err).map_err(failed)?;
+            }
         }
         Ok(())
     }

@@ -97,7 +97,7 @@ pub async fn run(
                 }
                 print_updates(session, version, &watched, updates, true);
                 let _ = std::io::stdout().flush();
-                session.background.ready()?;
+                session.background.ready(true)?;
             }
             None => {}
             Some("monitor_canceled") => {
@@ -362,7 +362,7 @@ pub async fn lock(
                 let result = message.get("result").unwrap_or(&Json::Null);
                 println!("{}", session.style.json(result));
                 let _ = std::io::stdout().flush();
-                session.background.ready()?;
+                session.background.ready(false)?;
             }
             None => {}
             Some(method) => {
