@@ -13,6 +13,8 @@ mod packet_wire;
 mod port_wire;
 mod table_wire;
 
+pub use flow_wire::normalize;
+
 use crate::action::Action;
 use crate::error::{OfError, Result};
 use crate::port::OfPort;

@@ -11,6 +11,7 @@
 mod matching;
 pub mod names;
 mod old;
+mod strings;
 
 use crate::error::{DecodeError, OfError, Result};
 use crate::wire::{Reader, Writer};
@@ -23,6 +24,8 @@ pub(crate) use matching::{
 };
 pub use matching::{decode_nxm, decode_oxm_match, encode_nxm, encode_oxm_match};
 pub(crate) use old::*;
+pub use old::{decode_match10, decode_match11, encode_match10, encode_match11};
+pub use strings::{entries_from_string, entries_to_string};
 
 /// A field's header as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,13 @@ mod tables;
 
 pub use packet::format_packet;
 
+/// The features of tables, one behind the other.
+pub fn format_table_features(all: &[crate::message::TableFeatures]) -> String {
+    let mut s = String::new();
+    tables::features(&mut s, all);
+    s
+}
+
 use crate::error::DecodeError;
 use crate::message::codec::decode;
 use crate::message::*;

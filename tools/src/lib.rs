@@ -11,3 +11,4 @@ pub mod getopt;
 pub mod logging;
 pub mod ovsdb_client;
 pub mod ovsdb_tool;
+pub mod ofctl;

@@ -73,23 +73,36 @@ fn pull_nx(r: &mut Reader<'_>, len: u16, cookie: bool) -> Result<(Match, Cookie,
     )
 }
 
-/// Leaves out what OpenFlow 1.0's match may hold without meaning.
-fn normalize10(m: &mut Match) {
-    let eth_type = m.value().get(F::EthType);
-    let keep_ip = eth_type == 0x0800;
+/// Leaves out of a match the fields that others make void: addresses without an IP type, ports
+/// without a protocol that has them.
+pub fn normalize(m: &mut Match) {
+    use F::*;
+    let eth_type = m.value().get(EthType);
+    let (v4, v6) = (eth_type == 0x0800, eth_type == 0x86dd);
     let arp = matches!(eth_type, 0x0806 | 0x8035);
-    let proto = m.value().get(F::IpProto);
-    if !keep_ip {
-        m.clear(F::IpDscp);
+    let proto = m.value().get(IpProto);
+    let ports = matches!(proto, 6 | 17 | 132) || v4 && proto == 1 || v6 && proto == 58;
+    let mut void: Vec<F> = Vec::new();
+    if !v4 && !v6 {
+        void.extend([IpDscp, IpEcn, IpTtl, IpFrag]);
         if !arp {
-            m.clear(F::IpProto);
-            m.clear(F::Ipv4Src);
-            m.clear(F::Ipv4Dst);
+            void.push(IpProto);
         }
     }
-    if !keep_ip || !matches!(proto, 1 | 6 | 17 | 132) {
-        m.clear(F::TcpSrc);
-        m.clear(F::TcpDst);
+    if !v4 && !arp {
+        void.extend([Ipv4Src, Ipv4Dst]);
+    }
+    if !v6 {
+        void.extend([Ipv6Src, Ipv6Dst, Ipv6Label, NdTarget]);
+    }
+    if !(v4 || v6) || !ports {
+        void.extend([TcpSrc, TcpDst]);
+    }
+    if !matches!(eth_type, 0x8847 | 0x8848) {
+        void.extend([MplsLabel, MplsTc, MplsBos, MplsTtl]);
+    }
+    for f in void {
+        m.clear(f);
     }
 }
 
@@ -140,7 +153,7 @@ pub(super) fn flow_mod(
         let command;
         if kind == Kind::Ofpt10FlowMod {
             let (mut m, exact) = oxm::pull_match10(r)?;
-            normalize10(&mut m);
+            normalize(&mut m);
             fm.matching = m;
             fm.new_cookie = Cookie(r.u64()?);
             command = r.u16()?;

@@ -371,3 +371,27 @@ pub(crate) fn put_match(w: &mut Writer, m: &Match, version: Version) {
         w.bytes(&encode_oxm_match(m, version));
     }
 }
+
+/// Reads OpenFlow 1.0's match alone, as `parse-ofp10-match` does.
+pub fn decode_match10(bytes: &[u8]) -> Result<Match> {
+    Ok(pull_match10(&mut Reader::new(bytes))?.0)
+}
+
+/// Writes OpenFlow 1.0's match alone.
+pub fn encode_match10(m: &Match) -> Vec<u8> {
+    let mut w = Writer::new();
+    put_match10(&mut w, m);
+    w.out
+}
+
+/// Reads OpenFlow 1.1's match alone.
+pub fn decode_match11(bytes: &[u8]) -> Result<Match> {
+    pull_match11(&mut Reader::new(bytes))
+}
+
+/// Writes OpenFlow 1.1's match alone.
+pub fn encode_match11(m: &Match) -> Vec<u8> {
+    let mut w = Writer::new();
+    put_match11(&mut w, m);
+    w.out
+}

@@ -1,0 +1,5 @@
+//! `ovs-ofctl`: looks into OpenFlow switches and changes them.
+
+fn main() -> std::process::ExitCode {
+    tools::ofctl::main(std::env::args().skip(1).collect())
+}
