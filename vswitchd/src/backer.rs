@@ -111,7 +111,9 @@ pub struct Backer {
     unused: HashSet<RecircId>,
 }
 
-fn ufid(key: &PacketKey, mask: &FlowMask) -> Ufid {
+/// The identifier of a megaflow: a hash of its masked key and its mask, so that two packets that
+/// make the same megaflow make it once.
+pub fn flow_id(key: &PacketKey, mask: &FlowMask) -> Ufid {
     let mut halves = [Mixer::new(1), Mixer::new(2)];
     for (i, w) in key.masked(mask).iter() {
         for h in &mut halves {
@@ -296,7 +298,7 @@ impl Backer {
     }
 
     fn install(&mut self, key: &PacketKey, outcome: Outcome, actions: Arc<[Action]>, now: Time) {
-        let ufid = ufid(key, &outcome.mask);
+        let ufid = flow_id(key, &outcome.mask);
         if self.ukeys.contains_key(&ufid) {
             return;
         }

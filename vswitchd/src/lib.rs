@@ -1,11 +1,15 @@
 //! The switch.
 #![forbid(unsafe_code)]
 
+pub mod appctl;
 pub mod backer;
 pub mod config;
+pub mod controller;
 pub mod mac;
+pub mod main_loop;
 pub mod ofproto;
 pub mod ports;
+pub mod status;
 pub mod switch;
 pub mod table;
 pub mod text;

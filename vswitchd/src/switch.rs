@@ -89,6 +89,11 @@ impl Switch {
         &*self.provider
     }
 
+    /// The configuration in force.
+    pub fn running(&self) -> &Desired {
+        &self.running
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.running.settings

@@ -6,7 +6,7 @@
 mod flow_mod;
 mod stats;
 
-pub use stats::port_description;
+pub use stats::{counters_of, port_description};
 
 use crate::table::{FlowTable, Rule, RuleId};
 use crate::world::BridgeId;

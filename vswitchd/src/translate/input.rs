@@ -173,7 +173,7 @@ impl Walk<'_> {
 
     /// Ends the walk with an error: the packet is dropped.
     pub(super) fn fail(&mut self, why: String) {
-        self.detail(|| format!(">>>> {why} <<<<"));
+        self.out.trace.add(super::TraceKind::Error, || why.clone());
         if !self.failed {
             self.failed = true;
             self.exit = true;
@@ -221,6 +221,7 @@ impl Walk<'_> {
             }
         }
         self.out.mask = seen.to_flow_mask();
+        self.out.last = self.state;
         self.out
     }
 }

@@ -129,6 +129,8 @@ pub struct Outcome {
     pub slow: Option<SlowPath>,
     /// Frozen states that the actions refer to.
     pub frozen: Vec<RecircId>,
+    /// The packet as it was at the end.
+    pub last: packet::FlowState,
     /// The walk, for people, if it was asked for.
     pub trace: Trace,
     /// Why the packet was dropped in the middle, if it was.

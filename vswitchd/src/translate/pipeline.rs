@@ -65,7 +65,8 @@ impl Walk<'_> {
         self.resubmits += 1;
         let rule = self.lookup(table);
         self.state.set(FieldId::InPortOxm, old_port.0.into());
-        self.trace_rule(table, rule.as_deref());
+        let packet_in = miss && self.bridge.miss_to_controller;
+        self.trace_rule(table, rule.as_deref(), packet_in);
         self.depth += usize::from(deepens);
         self.out.trace.enter();
         match rule {
@@ -107,11 +108,14 @@ impl Walk<'_> {
         rule
     }
 
-    fn trace_rule(&mut self, table: u8, rule: Option<&Rule>) {
+    fn trace_rule(&mut self, table: u8, rule: Option<&Rule>, miss: bool) {
         self.out.trace.add(TraceKind::Table, || match rule {
             Some(rule) => {
                 let text = crate::text::rule_in_trace(rule);
                 format!("{table:2}. {text}")
+            }
+            None if miss => {
+                format!("{table:2}. No match, and a \"packet-in\" is called for.")
             }
             None => format!("{table:2}. No match."),
         });
@@ -121,7 +125,8 @@ impl Walk<'_> {
     fn run_miss(&mut self) {
         if self.bridge.miss_to_controller {
             let old = std::mem::replace(&mut self.cookie, NO_RULE);
-            self.detail(|| "no match, sent to the controller".into());
+            let text = || "CONTROLLER:65535".into();
+            self.out.trace.add(TraceKind::Action, text);
             self.to_controller(&miss_controller(), 0);
             self.cookie = old;
         } else {

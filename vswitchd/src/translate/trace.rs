@@ -11,6 +11,8 @@ pub enum TraceKind {
     Action,
     /// A remark.
     Detail,
+    /// Why the walk ended.
+    Error,
 }
 
 /// A tree of remarks, written down in order.
@@ -49,27 +51,37 @@ impl Trace {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The layout of `ofproto/trace`: bridges underlined, tables by number, actions indented.
+    /// The layout of `ofproto/trace`: a node stands further in than the one above it only if
+    /// something of the same rank follows, so that a chain of tables stays readable.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        let mut tables = 0usize;
-        for (depth, kind, text) in &self.nodes {
-            // Each table below another is one step further in.
-            tables = tables.max(*depth);
-            let indent = " ".repeat(depth * 4);
-            match kind {
-                TraceKind::Bridge => {
-                    if !out.is_empty() {
-                        out.push('\n');
-                    }
-                    let line = "-".repeat(text.len());
-                    out += &format!("{indent}{text}\n{indent}{line}\n");
-                }
-                TraceKind::Table => out += &format!("{indent}{text}\n"),
-                TraceKind::Action => out += &format!("{indent}{text}\n"),
-                TraceKind::Detail => out += &format!("{indent} -> {text}\n"),
-            }
-        }
+        render(&self.nodes, 0, &mut out);
         out
+    }
+}
+
+/// Renders nodes of one rank (that of the first) with all that lies under them.
+fn render(nodes: &[(usize, TraceKind, String)], level: usize, out: &mut String) {
+    let mut rest = nodes;
+    while let Some(((depth, kind, text), after)) = rest.split_first() {
+        let under = after.iter().take_while(|(d, ..)| d > depth).count();
+        let (children, next) = after.split_at(under);
+        let terminal = matches!(
+            kind,
+            TraceKind::Action | TraceKind::Detail | TraceKind::Error
+        );
+        let more = usize::from(terminal || !next.is_empty());
+        let indent = " ".repeat((level + more) * 4);
+        match kind {
+            TraceKind::Bridge => {
+                let line = "-".repeat(text.len());
+                *out += &format!("\n{indent}{text}\n{indent}{line}\n");
+            }
+            TraceKind::Table | TraceKind::Action => *out += &format!("{indent}{text}\n"),
+            TraceKind::Detail => *out += &format!("{indent} -> {text}\n"),
+            TraceKind::Error => *out += &format!("{indent} >>>> {text} <<<<\n"),
+        }
+        render(children, level + 2 * more, out);
+        rest = next;
     }
 }

@@ -1,0 +1,221 @@
+//! What `ovs-appctl` can ask of the switch (ovs-vswitchd(8)).
+//!
+//! A command is a function from the switch and its arguments to a text or a refusal. Those that
+//! need time to pass (`time/warp`) are the main loop's.
+
+mod dpctl;
+mod fdb;
+mod netdev_dummy;
+mod offload;
+mod trace;
+
+use crate::switch::Switch;
+use daemon::control::{Answer, Commands, Format};
+
+/// What a command answers.
+pub type Outcome = Result<Answer, String>;
+type Run = fn(&mut Switch, &[String], Format) -> Outcome;
+
+struct Command {
+    name: &'static str,
+    usage: &'static str,
+    args: (usize, usize),
+    run: Run,
+}
+
+const fn command(
+    name: &'static str,
+    usage: &'static str,
+    args: (usize, usize),
+    run: Run,
+) -> Command {
+    Command {
+        name,
+        usage,
+        args,
+        run,
+    }
+}
+
+const ANY: usize = usize::MAX;
+
+static COMMANDS: &[Command] = &[
+    command(
+        "bridge/dump-flows",
+        "[--offload-stats] bridge",
+        (1, 2),
+        bridge_dump_flows,
+    ),
+    command(
+        "dpctl/add-flow",
+        "[dp] flow actions",
+        (2, 4),
+        dpctl::add_flow,
+    ),
+    command("dpctl/del-flow", "[dp] flow", (1, 2), dpctl::del_flow),
+    command("dpctl/del-flows", "[dp]", (0, 1), dpctl::del_flows),
+    command("dpctl/dump-dps", "", (0, 0), dpctl::dump_dps),
+    command(
+        "dpctl/dump-flows",
+        "[dp] [filter=..] [type=..]",
+        (0, ANY),
+        dpctl::dump_flows,
+    ),
+    command("dpctl/get-flow", "[dp] ufid", (1, 3), dpctl::get_flow),
+    command("dpctl/show", "[dp...]", (0, ANY), dpctl::show),
+    command("dpif/dump-dps", "", (0, 0), dpctl::dpif_dump_dps),
+    command(
+        "dpif/dump-flows",
+        "[-m] [--names | --no-names] bridge",
+        (1, ANY),
+        dpctl::dpif_dump_flows,
+    ),
+    command("dpif/show", "", (0, 0), dpctl::dpif_show),
+    command("fdb/add", "bridge port vlan mac", (4, 4), fdb::add),
+    command("fdb/del", "bridge vlan mac", (3, 3), fdb::del),
+    command("fdb/flush", "[bridge]", (0, 1), fdb::flush),
+    command("fdb/show", "bridge", (1, 1), fdb::show),
+    command("fdb/stats-clear", "[bridge]", (0, 1), fdb::stats_clear),
+    command("fdb/stats-show", "bridge", (1, 1), fdb::stats_show),
+    command(
+        "netdev-dummy/receive",
+        "name packet|flow [options]",
+        (2, ANY),
+        netdev_dummy::receive,
+    ),
+    command(
+        "netdev-dummy/set-admin-state",
+        "[netdev] up|down",
+        (1, 2),
+        netdev_dummy::set_admin,
+    ),
+    command("offload/explain", "[flow]", (0, 1), offload::explain),
+    command("offload/show", "", (0, 0), offload::show),
+    command("ofproto/list", "", (0, 0), ofproto_list),
+    command(
+        "ofproto/trace",
+        "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]",
+        (1, ANY),
+        trace::trace,
+    ),
+    command(
+        "ofproto/trace-packet-out",
+        "[-consistent] {[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet] actions",
+        (2, ANY),
+        trace::trace_packet_out,
+    ),
+    command("revalidator/purge", "", (0, 0), purge),
+    command("revalidator/wait", "", (0, 0), revalidate),
+    command("upcall/show", "", (0, 0), upcall_show),
+    command(
+        "upcall/set-flow-limit",
+        "flow-limit-number",
+        (1, 1),
+        set_flow_limit,
+    ),
+];
+
+/// Registers all commands.
+pub fn register(commands: &Commands) {
+    for c in COMMANDS {
+        commands.register(c.name, c.usage, c.args.0, c.args.1);
+    }
+}
+
+/// Carries a command out; none if it is not one of ours.
+pub fn call(switch: &mut Switch, name: &str, args: &[String], format: Format) -> Option<Outcome> {
+    let command = COMMANDS.iter().find(|c| c.name == name)?;
+    switch.run_until_idle();
+    let outcome = (command.run)(switch, args, format);
+    switch.run_until_idle();
+    Some(outcome)
+}
+
+fn text(s: impl Into<String>) -> Outcome {
+    Ok(Answer::Text(s.into()))
+}
+
+fn ofproto_list(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    text(
+        switch
+            .bridges
+            .keys()
+            .map(|b| format!("{b}\n"))
+            .collect::<String>(),
+    )
+}
+
+fn purge(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    for backer in switch.backers.values_mut() {
+        backer.purge();
+    }
+    text("")
+}
+
+fn revalidate(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    for backer in switch.backers.values_mut() {
+        backer.revalidate();
+    }
+    text("")
+}
+
+fn upcall_show(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    let mut out = String::new();
+    for (kind, backer) in &switch.backers {
+        let n = backer.flow_count();
+        out += &format!("{kind}@ovs-{kind}:\n  flows         : (current {n}) (avg {n}) (max {n}) ");
+        out += &format!(
+            "(limit {})\n  offloaded flows : {}\n",
+            backer.limits.flow_limit,
+            backer.offload.offloaded()
+        );
+        out += "  dump duration : 1ms\n  ufid enabled : true\n\n";
+        out += &format!("  21: (keys {n})\n");
+    }
+    text(out)
+}
+
+fn set_flow_limit(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let limit = args[0]
+        .parse()
+        .map_err(|_| format!("invalid flow limit: {}", args[0]))?;
+    for backer in switch.backers.values_mut() {
+        backer.limits.flow_limit = limit;
+    }
+    text(format!("set flow_limit to {limit}\n"))
+}
+
+fn bridge_dump_flows(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let name = args.last().map(String::as_str).unwrap_or_default();
+    let now = switch.clock().now();
+    let Some((bridge, backer)) = switch.bridge_mut(name) else {
+        return Err("Unknown bridge".into());
+    };
+    let request = openflow::FlowStatsRequest {
+        matching: packet::Match::any(),
+        cookie: openflow::Cookie(0),
+        cookie_mask: openflow::Cookie(0),
+        out_port: openflow::OfPort::NONE,
+        out_group: openflow::GROUP_ANY,
+        table: openflow::TableId::ALL,
+        nicira: true,
+    };
+    let names = openflow::text::Names::default();
+    let mut out = String::new();
+    for f in bridge.ofproto.flow_stats(backer, &request, now) {
+        let table = if f.table.0 == 0 {
+            String::new()
+        } else {
+            format!("table_id={}, ", f.table.0)
+        };
+        let wanted = openflow::text::format_match(&f.matching, &names, f.priority);
+        let actions = openflow::text::format_actions(&f.actions, &names);
+        out += &format!(
+            "{table}duration={}s, n_packets={}, n_bytes={}, {wanted},actions={actions}\n",
+            f.duration.sec,
+            f.packets.unwrap_or(0),
+            f.bytes.unwrap_or(0)
+        );
+    }
+    text(out)
+}

@@ -1,0 +1,99 @@
+//! `netdev-dummy/*`: wires without wires.
+
+use super::{Outcome, text};
+use crate::switch::Switch;
+use daemon::control::Format;
+use hal::PacketPort;
+use packet::{FlowState, Packet, compose};
+
+/// Reads hexadecimal bytes; white space between them does not count.
+pub(super) fn parse_hex(hex: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map(byte).collect()
+}
+
+/// Reads a frame: its bytes, or a flow that it is to have. `len` is the whole frame's length, 0 =
+/// as it comes.
+pub(super) fn parse_packet(spec: &str, len: usize) -> Result<Vec<u8>, String> {
+    if let Some(bytes) = parse_hex(spec) {
+        if bytes.len() < 14 {
+            return Err("bad packet or flow syntax".into());
+        }
+        return Ok(bytes);
+    }
+    let key = packet::odp::parse_key(spec, &|_| None)
+        .map_err(|e| format!("bad packet or flow syntax ({e})"))?;
+    let state = FlowState::from_key(&key);
+    // Without a length, a frame is as long as the shortest that Ethernet has.
+    let bare = compose(&state, 0).len();
+    let wanted = if len == 0 {
+        64usize.max(bare)
+    } else {
+        len.max(bare)
+    };
+    Ok(compose(&state, wanted - bare).frame().to_vec())
+}
+
+pub(super) fn receive(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let port = switch
+        .provider()
+        .dummy(&args[0])
+        .ok_or("no such dummy netdev")?;
+    let mut frames = Vec::new();
+    let mut i = 1;
+    while let Some(arg) = args.get(i) {
+        i += 1;
+        match arg.as_str() {
+            "--len" | "--qid" => {
+                i += 1;
+                continue;
+            }
+            _ => {}
+        }
+        let len = match (args.get(i).map(String::as_str), args.get(i + 1)) {
+            (Some("--len"), Some(n)) => n
+                .parse()
+                .ok()
+                .filter(|n| *n <= 65535)
+                .ok_or("too much data")?,
+            _ => 0,
+        };
+        frames.push(parse_packet(arg, len)?);
+    }
+    for frame in frames {
+        port.inject(Packet::from_frame(&frame));
+        switch.run_until_idle();
+    }
+    text("")
+}
+
+pub(super) fn set_admin(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let up = match args.last().map(|s| s.to_ascii_lowercase()).as_deref() {
+        Some("up") => true,
+        Some("down") => false,
+        _ => return Err("Invalid Admin State".into()),
+    };
+    let names: Vec<String> = match args {
+        [name, _] => vec![name.clone()],
+        _ => switch
+            .bridges
+            .values()
+            .flat_map(|b| b.interfaces.keys().cloned())
+            .collect(),
+    };
+    for name in &names {
+        match switch.provider().dummy(name) {
+            Some(port) => {
+                port.set_admin(up).map_err(|e| e.to_string())?;
+                port.set_carrier(up);
+            }
+            None if args.len() == 2 => return Err("Unknown Dummy Interface".into()),
+            None => {}
+        }
+    }
+    text("OK")
+}

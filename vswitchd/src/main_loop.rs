@@ -1,0 +1,327 @@
+//! The daemon around the switch: one task that waits for whatever comes next.
+//!
+//! Database changes, control commands, OpenFlow messages, upcalls and timers all end up here, one
+//! at a time, and after each of them the switch runs until it has nothing left to do. There is
+//! no other owner of the switch.
+
+use crate::appctl;
+use crate::config::desired;
+use crate::controller::Controllers;
+use crate::status::{self, Cell};
+use crate::switch::Switch;
+use clock::Time;
+use daemon::control::{Commands, Invocation};
+use ovsdb::replica::{Outcome, Replica, View};
+use ovsdb::types::Datum;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// The columns that are not read, so that our own writing does not wake us.
+const TABLES: [&str; 12] = [
+    "Open_vSwitch",
+    "Bridge",
+    "Port",
+    "Interface",
+    "Controller",
+    "Manager",
+    "SSL",
+    "Mirror",
+    "NetFlow",
+    "sFlow",
+    "QoS",
+    "Queue",
+];
+
+/// How soon a change of a link is noticed.
+const LINK_CHECK: Duration = Duration::from_millis(500);
+
+/// The tables that the daemon watches.
+pub fn watched() -> &'static [&'static str] {
+    &TABLES
+}
+
+/// Registers all commands that the daemon answers.
+pub fn register(commands: &Commands) {
+    appctl::register(commands);
+    commands.register("exit", "[--cleanup]", 0, 1);
+    commands.register("time/stop", "", 0, 0);
+    commands.register("time/warp", "[large_msecs] msecs", 1, 2);
+    commands.register("bridge/reconnect", "[bridge]", 0, 1);
+    commands.register("memory/show", "", 0, 0);
+}
+
+/// The daemon.
+pub struct Daemon {
+    switch: Switch,
+    replica: Replica,
+    calls: mpsc::Receiver<Invocation>,
+    controllers: Controllers,
+    /// Rung from poll threads when packets wait to be looked at.
+    upcalls: Arc<Notify>,
+    /// The view that the switch was last configured from.
+    configured: Option<View>,
+    /// `cur_cfg` once the status has been written.
+    reached: Option<i64>,
+    next_stats: Time,
+    next_link_check: Time,
+    /// Called once, when the first configuration stands.
+    on_ready: Option<Box<dyn FnOnce()>>,
+}
+
+impl Daemon {
+    /// The daemon that keeps `switch` as `replica` says. `on_ready` is called when the database has
+    /// been read for the first time and the switch stands.
+    pub fn new(
+        switch: Switch,
+        replica: Replica,
+        calls: mpsc::Receiver<Invocation>,
+        on_ready: Box<dyn FnOnce()>,
+    ) -> Daemon {
+        let now = switch.clock().now();
+        let controllers = Controllers::new(switch.clock().clone());
+        Daemon {
+            switch,
+            replica,
+            calls,
+            controllers,
+            upcalls: Arc::new(Notify::new()),
+            configured: None,
+            reached: None,
+            next_stats: now,
+            next_link_check: now,
+            on_ready: Some(on_ready),
+        }
+    }
+
+    /// Runs until it is told to exit.
+    pub async fn run(mut self) {
+        loop {
+            self.turn().await;
+            let clock = self.switch.clock().clone();
+            let deadline = self.switch.next_deadline().min(self.next_stats);
+            let deadline = deadline
+                .min(self.next_link_check)
+                .min(self.controllers.deadline());
+            tokio::select! {
+                biased;
+                call = self.calls.recv() => {
+                    let Some(call) = call else { return };
+                    if self.call(call).await {
+                        break;
+                    }
+                }
+                () = self.replica.changed() => {}
+                event = self.controllers.next() => {
+                    self.controllers.handle(event, &mut self.switch);
+                    // What came together is handled together.
+                    while let Some(event) = self.controllers.try_next() {
+                        self.controllers.handle(event, &mut self.switch);
+                    }
+                }
+                () = self.upcalls.notified() => {}
+                () = clock.sleep_until(deadline) => {}
+            }
+        }
+    }
+
+    /// Whatever there is to do now.
+    async fn turn(&mut self) {
+        self.reconfigure();
+        let mut turns = 0;
+        while self.switch.run() && turns < 100 {
+            turns += 1;
+        }
+        if turns == 100 {
+            // More is waiting, but others want their turn.
+            self.upcalls.notify_one();
+            tokio::task::yield_now().await;
+        }
+        self.controllers.run(&mut self.switch);
+        self.write_status().await;
+    }
+
+    /// Makes the switch what the database says, if that has changed.
+    fn reconfigure(&mut self) {
+        if !self.replica.is_synced() {
+            return;
+        }
+        let view = self.replica.view();
+        let wanted = desired(&view);
+        if self.configured.is_some() && wanted == *self.switch.running() && !self.bumped(&view) {
+            return;
+        }
+        self.switch.configure(wanted);
+        for backer in self.switch.backers.values_mut() {
+            let bell = self.upcalls.clone();
+            backer
+                .datapath
+                .on_upcall(Arc::new(move || bell.notify_one()));
+        }
+        self.controllers.configure(&mut self.switch);
+        self.reached = view
+            .rows("Open_vSwitch")
+            .next()
+            .and_then(|r| r.integer("next_cfg"));
+        self.configured = Some(view);
+        self.switch.run_until_idle();
+    }
+
+    /// Whether somebody waits for a configuration that we have not acknowledged.
+    fn bumped(&self, view: &View) -> bool {
+        let next = view
+            .rows("Open_vSwitch")
+            .next()
+            .and_then(|r| r.integer("next_cfg"));
+        next != self.reached
+    }
+
+    async fn write_status(&mut self) {
+        let now = self.switch.clock().now();
+        if self.configured.is_none() || !self.replica.is_synced() {
+            return;
+        }
+        if now < self.next_link_check && self.reached.is_none_or(|r| !self.owes(r)) {
+            return;
+        }
+        self.next_link_check = now + LINK_CHECK;
+        let view = self.replica.view();
+        let mut cells = status::status(&self.switch, &self.controllers.status());
+        if now >= self.next_stats {
+            self.next_stats = now + self.switch.settings().stats_interval;
+            cells.extend(status::statistics(&self.switch));
+        }
+        let mut txn = self.replica.txn();
+        status::write(&cells, &view, &mut txn);
+        if let (Some(root), Some(reached)) = (view.rows("Open_vSwitch").next(), self.reached) {
+            let strings = |names: Vec<String>| {
+                Datum::set(names.iter().map(String::as_str).collect::<Vec<_>>())
+            };
+            let provider = self.switch.provider();
+            let cell = |column, value| Cell {
+                table: "Open_vSwitch",
+                row: root.uuid(),
+                column,
+                value,
+            };
+            let root_cells = [
+                cell("cur_cfg", Datum::set([reached])),
+                cell("ovs_version", Datum::set([daemon::options::OVS_VERSION])),
+                cell("datapath_types", strings(provider.datapath_types())),
+                cell("iface_types", strings(provider.interface_types())),
+                cell("dpdk_initialized", Datum::set([false])),
+            ];
+            status::write(&root_cells, &view, &mut txn);
+        }
+        if !txn.is_empty()
+            && let Outcome::Error(why) = txn.commit().await
+        {
+            tracing::warn!(target: "bridge", "could not write status: {why}");
+        }
+        if let Some(ready) = self.on_ready.take() {
+            ready();
+        }
+    }
+
+    /// Whether the database does not know yet that `reached` has been reached.
+    fn owes(&self, reached: i64) -> bool {
+        let view = self.replica.view();
+        view.rows("Open_vSwitch")
+            .next()
+            .and_then(|r| r.integer("cur_cfg"))
+            != Some(reached)
+            || self.on_ready.is_some()
+    }
+
+    /// Carries a command out. True if it was `exit`.
+    async fn call(&mut self, call: Invocation) -> bool {
+        match call.name.as_str() {
+            "exit" => {
+                self.switch.configure(Default::default());
+                self.controllers.configure(&mut self.switch);
+                call.reply.ok("");
+                // Whoever asked is answered before the socket goes.
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                return true;
+            }
+            "time/stop" => {
+                self.switch.clock().stop();
+                call.reply.ok("");
+            }
+            "time/warp" => self.warp(call).await,
+            "bridge/reconnect" => {
+                self.controllers
+                    .reconnect(call.args.first().map(String::as_str));
+                call.reply.ok("");
+            }
+            "memory/show" => {
+                let flows = self
+                    .switch
+                    .backers
+                    .values()
+                    .map(|b| b.flow_count() as u64)
+                    .sum();
+                let rules = self
+                    .switch
+                    .backers
+                    .values()
+                    .flat_map(|b| b.world.bridges.values());
+                let rules = rules
+                    .flat_map(|b| b.tables.values())
+                    .map(|t| t.len() as u64)
+                    .sum();
+                let ports = self
+                    .switch
+                    .bridges
+                    .values()
+                    .map(|b| b.interfaces.len() as u64)
+                    .sum();
+                let numbers = [("ports", ports), ("rules", rules), ("udpif keys", flows)];
+                let used: Vec<(String, u64)> = numbers
+                    .into_iter()
+                    .filter(|(_, n)| *n > 0)
+                    .map(|(name, n)| (name.to_owned(), n))
+                    .collect();
+                call.reply.ok(daemon::memory::report(&used) + "\n");
+            }
+            name => match appctl::call(&mut self.switch, name, &call.args, call.format) {
+                Some(outcome) => call.reply.send(outcome),
+                None => call
+                    .reply
+                    .error(format!("\"{name}\" is not a valid command")),
+            },
+        }
+        false
+    }
+
+    /// Moves the clock, step by step, and lets the switch run after each.
+    async fn warp(&mut self, call: Invocation) {
+        let numbers: Option<Vec<u64>> = call.args.iter().map(|a| a.parse().ok()).collect();
+        let (total, step) = match numbers.as_deref() {
+            Some([step]) => (*step, *step),
+            Some([total, step]) => (*total, *step),
+            _ => (0, 0),
+        };
+        if total == 0 || step == 0 {
+            return call.reply.error("invalid MSECS");
+        }
+        let clock = self.switch.clock().clone();
+        let mut left = total;
+        while left > 0 {
+            let by = step.min(left);
+            left -= by;
+            clock.warp(Duration::from_millis(by));
+            self.turn().await;
+            // Connections' tasks have timers of their own.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            while let Some(event) = self.controllers.try_next() {
+                self.controllers.handle(event, &mut self.switch);
+            }
+        }
+        call.reply.ok("warped\n");
+    }
+}

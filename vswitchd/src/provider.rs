@@ -1,0 +1,185 @@
+//! What this process can open: the only place that names datapaths, ports and devices.
+
+use clock::Clock;
+use hal::{Datapath, FlowDevice, PacketPort as _};
+use hal_soft::Soft;
+use hal_soft::ports::dummy::DummyPort;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use vswitchd::ports::{DevicePort, Opened, PortRequest, Provider};
+
+/// Whether dummy datapaths and ports can be had (`--enable-dummy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dummy {
+    /// Not at all.
+    Off,
+    /// Beside the real ones.
+    On,
+    /// Instead of all others.
+    Override,
+    /// Instead of the host's devices.
+    System,
+}
+
+/// Poll threads of a datapath.
+const POLL_THREADS: usize = 1;
+
+/// What this process can open.
+pub struct LocalProvider {
+    clock: Clock,
+    dummy: Dummy,
+    dummies: BTreeMap<String, DummyPort>,
+    /// How many dummy ports there have been: the next one's address.
+    dummy_count: u32,
+}
+
+impl LocalProvider {
+    /// A provider.
+    pub fn new(clock: Clock, dummy: Dummy) -> LocalProvider {
+        LocalProvider {
+            clock,
+            dummy,
+            dummies: BTreeMap::new(),
+            dummy_count: 0,
+        }
+    }
+
+    fn open_dummy(
+        &mut self,
+        request: &PortRequest<'_>,
+        kind: &'static str,
+    ) -> Result<Opened, String> {
+        if self.dummies.contains_key(request.name) {
+            return Err(format!("{}: is open already", request.name));
+        }
+        let mac = 0xaa55_aa55_0000 + u64::from(self.dummy_count);
+        self.dummy_count += 1;
+        let port = DummyPort::new(kind, request.mac.unwrap_or(mac));
+        let option = |k: &str| request.options.get(k).map(Path::new);
+        let both = option("pcap");
+        port.set_pcaps(option("tx_pcap").or(both), option("rxq_pcap").or(both))
+            .map_err(|e| e.to_string())?;
+        if let Some(n) = request.options.get("ifindex").and_then(|n| n.parse().ok()) {
+            port.set_ifindex(n);
+        }
+        port.set_admin(true).map_err(|e| e.to_string())?;
+        self.dummies.insert(request.name.to_owned(), port.clone());
+        Ok(Opened::Port(Arc::new(port)))
+    }
+
+    fn is_dummy_datapath(&self, kind: &str) -> bool {
+        kind == "dummy" || self.dummy == Dummy::Override
+    }
+}
+
+impl Provider for LocalProvider {
+    fn datapath_types(&self) -> Vec<String> {
+        let dummy = (self.dummy != Dummy::Off).then_some("dummy");
+        dummy
+            .into_iter()
+            .chain(["netdev"])
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn interface_types(&self) -> Vec<String> {
+        let dummy: &[&str] = if self.dummy == Dummy::Off {
+            &[]
+        } else {
+            &["dummy", "dummy-internal", "dummy-pmd"]
+        };
+        let real = ["hal", "internal", "patch", "system", "tap"];
+        let mut all: Vec<String> = dummy.iter().chain(&real).map(|s| (*s).to_owned()).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn datapath_type<'a>(&self, wanted: &'a str) -> &'a str {
+        match (wanted, self.dummy) {
+            ("", Dummy::System) => "system",
+            ("", _) => "netdev",
+            (kind, _) => kind,
+        }
+    }
+
+    fn open_datapath(&mut self, kind: &str) -> Result<Box<dyn Datapath>, String> {
+        let known = match (kind, self.dummy) {
+            ("netdev", _) | ("dummy", Dummy::On | Dummy::Override | Dummy::System) => true,
+            ("system", Dummy::Override | Dummy::System) => true,
+            _ => false,
+        };
+        if !known {
+            let cure = if kind == "system" {
+                "the kernel's datapath is not supported yet; use datapath_type=netdev"
+            } else {
+                "could not create datapath of unknown type"
+            };
+            return Err(format!("{kind}: {cure}"));
+        }
+        let threads = if self.is_dummy_datapath(kind) {
+            0
+        } else {
+            POLL_THREADS
+        };
+        Ok(Box::new(Soft::new(kind, self.clock.clone(), threads)))
+    }
+
+    fn open_port(&mut self, request: &PortRequest<'_>) -> Result<Opened, String> {
+        let on_dummy = self.is_dummy_datapath(request.datapath_type);
+        let overridden = matches!(self.dummy, Dummy::Override | Dummy::System);
+        match request.kind {
+            "dummy" | "dummy-pmd" if self.dummy != Dummy::Off => self.open_dummy(request, "dummy"),
+            "dummy-internal" if self.dummy != Dummy::Off => {
+                self.open_dummy(request, "dummy-internal")
+            }
+            "internal" if on_dummy => self.open_dummy(request, "dummy-internal"),
+            "system" | "tap" if overridden => self.open_dummy(request, "system"),
+            "hal" => device_port(request).map(Opened::Device),
+            kind => Err(format!(
+                "could not create network device {} of unknown type {kind}",
+                request.name
+            )),
+        }
+    }
+
+    fn open_device(&mut self, name: &str) -> Result<Box<dyn FlowDevice>, String> {
+        Err(format!("{name}: no such device"))
+    }
+
+    fn port_number(&self, datapath_type: &str, name: &str) -> Option<u32> {
+        if datapath_type == "netdev" && self.dummy != Dummy::Override {
+            return None;
+        }
+        // A number in the name is the port's number, so that tests can be read.
+        let base = if name.starts_with("br") { 100 } else { 0 };
+        let digits: String = name
+            .chars()
+            .skip_while(|c| !c.is_ascii_digit())
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let n = base + digits.parse::<u32>().ok()?;
+        (n > 0 && n < 65536).then_some(n)
+    }
+
+    fn closed(&mut self, name: &str) {
+        self.dummies.remove(name);
+    }
+
+    fn dummy(&self, name: &str) -> Option<DummyPort> {
+        self.dummies.get(name).cloned()
+    }
+}
+
+/// The NIC's port that the options name.
+fn device_port(request: &PortRequest<'_>) -> Result<DevicePort, String> {
+    let option = |k: &str| request.options.get(k).filter(|v| !v.is_empty()).cloned();
+    let need = |k: &str| {
+        option(k).ok_or_else(|| format!("{}: hal type requires valid '{k}' argument", request.name))
+    };
+    Ok(DevicePort {
+        device: need("hal-device")?,
+        port: need("hal-port")?,
+        wire: option("hal-wire"),
+    })
+}
