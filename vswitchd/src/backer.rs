@@ -288,7 +288,6 @@ impl Backer {
         ] {
             mask.add_all(f);
         }
-        mask.add(FieldId::VlanTci, 0x1fff);
         let outcome = Outcome {
             mask,
             ..Outcome::default()
@@ -298,7 +297,8 @@ impl Backer {
     }
 
     fn install(&mut self, key: &PacketKey, outcome: Outcome, actions: Arc<[Action]>, now: Time) {
-        let ufid = flow_id(key, &outcome.mask);
+        let mask = outcome.megaflow_mask();
+        let ufid = flow_id(key, &mask);
         if self.ukeys.contains_key(&ufid) {
             return;
         }
@@ -471,7 +471,7 @@ impl Backer {
         let Some(outcome) = self.translate(&input) else {
             return self.remove(ufid);
         };
-        if outcome.mask != put.mask {
+        if outcome.megaflow_mask() != put.mask {
             return self.remove(ufid);
         }
         if entry.stats.packets != 0 {

@@ -244,7 +244,6 @@ fn whole(state: &FlowState) -> Match {
                 | FieldId::EthDst
                 | FieldId::EthType
                 | FieldId::VlanTci
-                | FieldId::PacketType
         );
         let has = match row.prereq {
             Prereq::None => state.get(field) != 0 && !row.name.starts_with('x'),

@@ -197,12 +197,10 @@ impl Walk<'_> {
         for slot in [slots::VLAN_TPID, slots::VLAN2_TPID, slots::VLAN2_TCI] {
             slot.set(&mut seen.words, 0);
         }
-        let tci_seen = tci.get(&seen.words);
-        // The datapath cannot leave open whether there is a tag.
-        let tci_seen = if !had_tag || tci_seen == 0 {
-            0x1fff
-        } else {
-            tci_seen | u128::from(VLAN_PRESENT)
+        let tci_seen = match tci.get(&seen.words) {
+            _ if !had_tag => 0,
+            0 => 0,
+            bits => bits | u128::from(VLAN_PRESENT),
         };
         tci.set(&mut seen.words, tci_seen);
         let eth_type = self.original.get(FieldId::EthType);

@@ -136,3 +136,16 @@ pub struct Outcome {
     /// Why the packet was dropped in the middle, if it was.
     pub error: Option<String>,
 }
+
+impl Outcome {
+    /// The mask of the megaflow: what was looked at, and whether there is a tag, which a datapath
+    /// cannot leave open.
+    pub fn megaflow_mask(&self) -> FlowMask {
+        let mut mask = self.mask.clone();
+        let tci = packet::slots::VLAN_TCI;
+        if tci.get(&mask.words) == 0 {
+            tci.set(&mut mask.words, 0x1fff);
+        }
+        mask
+    }
+}

@@ -133,7 +133,9 @@ impl Walk<'_> {
         self.out
             .trace
             .add(TraceKind::Bridge, || format!("bridge(\"{name}\")"));
+        self.out.trace.enter();
         f(self);
+        self.out.trace.leave();
     }
 
     /// Sends the packet to controllers.
