@@ -169,7 +169,11 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
     let Some((command, args)) = words.split_first() else {
         return Err("missing command name; use --help for help".to_owned());
     };
-    daemon::log::start("ovsdb-client", &["jsonrpc", "ovsdb_client"], &session.clock);
+    daemon::log::start(
+        "ovsdb-client",
+        &["jsonrpc", "ovsdb_client", "reconnect", "timeval"],
+        &session.clock,
+    );
     log.apply_or_exit();
     if commands::may_detach(command) {
         session.background = Background::start(&daemon)?;

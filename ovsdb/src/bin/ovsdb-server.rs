@@ -16,6 +16,8 @@ const MODULES: &[&str] = &[
     "ovsdb_server",
     "ovsdb_storage",
     "reconnect",
+    "socket_util",
+    "timeval",
 ];
 
 #[derive(clap::Parser)]

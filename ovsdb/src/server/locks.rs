@@ -34,7 +34,8 @@ impl Locks {
     pub fn steal(&mut self, session: SessionId, name: &str) -> Option<SessionId> {
         self.claims.insert((session, name.to_owned()), ());
         let queue = self.queues.entry(name.to_owned()).or_default();
-        let victim = queue.pop_front();
+        // The victim waits on, first behind the thief.
+        let victim = queue.front().copied();
         queue.push_front(session);
         victim
     }

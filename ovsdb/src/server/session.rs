@@ -79,6 +79,10 @@ impl Session {
         tail: &'static str,
         after: Option<Barrier>,
     ) {
+        // Nothing more is said to a client that is being cut off.
+        if self.doomed {
+            return;
+        }
         let message = Outgoing {
             head,
             shared,

@@ -79,6 +79,12 @@ impl Rpc {
     /// # Errors
     /// The connection's.
     pub async fn receive(&mut self) -> Result<Json, Failure> {
+        let received = self.receive_plainly().await;
+        received.map_err(|why| format!("{}: receive failed ({why})", self.name))
+    }
+
+    /// As [`Rpc::receive`]; the error is the reason alone.
+    async fn receive_plainly(&mut self) -> Result<Json, Failure> {
         let mut buffer = vec![0; 64 << 10];
         loop {
             let message = self
@@ -100,9 +106,9 @@ impl Rpc {
                 .stream
                 .read(&mut buffer)
                 .await
-                .map_err(|e| format!("{}: receive failed ({e})", self.name))?;
+                .map_err(|e| daemon::log::reason(&e))?;
             if n == 0 {
-                return Err(format!("{}: receive failed (End of file)", self.name));
+                return Err("End of file".to_owned());
             }
             self.splitter.feed(buffer.get(..n).unwrap_or_default());
         }
@@ -119,7 +125,7 @@ impl Rpc {
     ) -> Result<Result<Json, Json>, Failure> {
         let id = self.send(method, params).await?;
         loop {
-            let mut message = self.receive().await?;
+            let mut message = self.receive_plainly().await?;
             if message.get("method").is_none() && message.get("id") == Some(&id) {
                 let mut take = |name: &str| message.get_mut(name).map_or(Json::Null, Json::take);
                 let (result, error) = (take("result"), take("error"));

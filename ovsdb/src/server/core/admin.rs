@@ -61,6 +61,7 @@ impl Core {
         let on_done = Box::new(move |error| on_sync(for_sync.clone(), error));
         let db = Db::with_file(loaded.database, loaded.log, on_done)?;
         self.dbs.insert(name, db);
+        self.disconnect_unaware(SessionId(0));
         self.refresh_server_db();
         Ok(())
     }
@@ -72,21 +73,29 @@ impl Core {
             return false;
         }
         self.cancel_monitors(name);
-        if let Some(db) = self.dbs.remove(name) {
-            for waiting in db.waiting {
-                let aware = self
-                    .sessions
-                    .get(&waiting.session)
-                    .is_some_and(|s| s.db_change_aware);
-                if aware {
-                    let error = Json::from("closing JSON-RPC session");
-                    self.send(waiting.session, error_reply(&waiting.id, &error));
-                }
+        self.cancel_waiting(name);
+        self.dbs.remove(name);
+        self.disconnect_unaware(SessionId(0));
+        self.refresh_server_db();
+        true
+    }
+
+    /// Ends the waiting requests of a database; those who understand are told.
+    pub(super) fn cancel_waiting(&mut self, name: &str) {
+        let waiting = self
+            .dbs
+            .get_mut(name)
+            .map(|db| std::mem::take(&mut db.waiting));
+        for waiting in waiting.into_iter().flatten() {
+            let aware = self
+                .sessions
+                .get(&waiting.session)
+                .is_some_and(|s| s.db_change_aware);
+            if aware {
+                let text = error_reply(&waiting.id, &Json::from("canceled"));
+                self.send(waiting.session, text);
             }
         }
-        self.refresh_server_db();
-        self.disconnect_unaware(SessionId(0));
-        true
     }
 
     /// The databases' names.

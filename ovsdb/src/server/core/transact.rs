@@ -154,11 +154,12 @@ impl Core {
         };
         let converted = record::convert(&db.database, &Arc::new(schema))?;
         self.cancel_monitors(name);
+        self.cancel_waiting(name);
         if let Some(db) = self.dbs.get_mut(name) {
             db.replace(converted, wall_ms)?;
         }
-        self.refresh_server_db();
         self.disconnect_unaware(session);
+        self.refresh_server_db();
         Ok("{}".to_owned())
     }
 }
