@@ -397,9 +397,7 @@ impl Printer<'_> {
             }
             M::PortDescReply { ports, .. } => {
                 s.push('\n');
-                for p in ports {
-                    s.push_str(&ports::format_port(p));
-                }
+                sorted_ports(s, ports);
             }
             M::MonitorRequest(all) => {
                 for m in all {
@@ -451,9 +449,7 @@ impl Printer<'_> {
         if !actions.is_empty() {
             s.push_str(&format!("actions: {}\n", actions.join(" ")));
         }
-        for p in &f.ports {
-            s.push_str(&ports::format_port(p));
-        }
+        sorted_ports(s, &f.ports);
     }
 
     fn async_config(&self, s: &mut String, c: &AsyncConfig) {
@@ -509,6 +505,15 @@ impl Printer<'_> {
             }
         }
         chomp(s, '\n');
+    }
+}
+
+/// Ports in the order of their numbers.
+fn sorted_ports(s: &mut String, all: &[PhyPort]) {
+    let mut all: Vec<&PhyPort> = all.iter().collect();
+    all.sort_by_key(|p| p.port);
+    for p in all {
+        s.push_str(&ports::format_port(p));
     }
 }
 

@@ -145,17 +145,16 @@ pub fn hex_dump(bytes: &[u8]) -> String {
 pub fn hex_dump_ascii(bytes: &[u8], ascii: bool) -> String {
     let mut out = String::new();
     for (i, line) in bytes.chunks(16).enumerate() {
-        out.push_str(&format!("{:08x} ", i * 16));
+        out.push_str(&format!("{:08x}  ", i * 16));
         for n in 0..16 {
             match line.get(n) {
-                Some(b) => {
-                    out.push(if n == 8 { '-' } else { ' ' });
-                    out.push_str(&format!("{b:02x}"));
-                }
-                None if n == line.len() && n == 8 && !ascii => out.push('-'),
+                Some(b) => out.push_str(&format!("{b:02x}{}", if n == 7 { '-' } else { ' ' })),
                 None if ascii => out.push_str("   "),
                 None => {}
             }
+        }
+        if !ascii && out.ends_with(' ') {
+            out.pop();
         }
         if ascii {
             out.push('|');

@@ -4,6 +4,22 @@
 //! * `offline`: commands that only read and write text; `stats`: what dumps; `flows`: what
 //!   changes flows or compares them; `switch`: ports, packets, monitors.
 
+/// A line on standard output. Nobody may be reading any more, which is no error.
+macro_rules! say {
+    ($($t:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($t)*);
+    }};
+}
+
+/// The same without a line break.
+macro_rules! put {
+    ($($t:tt)*) => {{
+        use std::io::Write;
+        let _ = write!(std::io::stdout(), $($t)*);
+    }};
+}
+
 mod flows;
 mod link;
 mod offline;
@@ -137,7 +153,7 @@ fn help(_: &Options, _: &[String]) -> Outcome {
 fn list_commands(_: &Options, _: &[String]) -> Outcome {
     for c in COMMANDS.iter().filter(|c| !c.name.starts_with("parse-")) {
         let sep = if c.usage.is_empty() { "" } else { " " };
-        println!("  {}{sep}{}", c.name, c.usage);
+        say!("  {}{sep}{}", c.name, c.usage);
     }
     Ok(())
 }
@@ -199,7 +215,17 @@ fn log(notes: &[openflow::error::Note], level: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     for n in notes {
         let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-        eprintln!("{now}|{count:05}|{}|{level}|{}", n.module, n.text);
+        let line = match options::console_pattern() {
+            Some(pattern) => pattern
+                .replace("%c", n.module)
+                .replace("%p", level)
+                .replace("%m", &n.text)
+                .replace("%N", &count.to_string()),
+            None => {
+                let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
+                format!("{now}|{count:05}|{}|{level}|{}", n.module, n.text)
+            }
+        };
+        eprintln!("{line}");
     }
 }

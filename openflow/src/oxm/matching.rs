@@ -12,6 +12,8 @@ use packet::{FieldId, Match, Prereq};
 pub(crate) fn legal_bits(field: FieldId) -> u128 {
     match field {
         FieldId::ArpOp | FieldId::CtState => 0xff,
+        FieldId::VlanVid | FieldId::DlVlan => 0x1fff,
+        FieldId::VlanTci => 0xffff,
         _ => field.full(),
     }
 }
@@ -48,6 +50,15 @@ pub(crate) fn set_in_match(m: &mut Match, field: FieldId, value: u128, mask: u12
             let port = OfPort::from_u16(low16);
             m.set(FieldId::InPortOxm, u128::from(port.0));
         }
+        // A type fills the port that it stands in, so that the words of a match are canonical.
+        FieldId::Icmpv4Type | FieldId::Icmpv6Type if mask & 0xff != 0 => {
+            m.set(FieldId::TcpSrc, value & 0xff);
+        }
+        FieldId::Icmpv4Code | FieldId::Icmpv6Code if mask & 0xff != 0 => {
+            m.set(FieldId::TcpDst, value & 0xff);
+        }
+        FieldId::VlanVid if mask & 0x1fff != 0x1fff => m.set_masked(field, value & mask, mask),
+        FieldId::VlanTci => m.set_masked(field, value & mask, mask),
         _ if mask & field.full() == 0 => m.clear(field),
         _ if mask & field.full() == field.full() || field == FieldId::ArpOp => {
             m.set(field, value);

@@ -45,7 +45,13 @@ impl Printer<'_> {
             s.push_str(&format!(" table:{}", self.names.show_table(f.table.0)));
         }
         s.push(' ');
-        s.push_str(&format_match(&f.matching, self.names, f.priority));
+        let wire = self.verbosity >= 3 && self.version == Version::Of10 && f.nicira;
+        if wire {
+            let entries = crate::oxm::encode_nxm(&f.matching, f.cookie, f.cookie_mask);
+            s.push_str(&crate::oxm::entries_to_string(&entries));
+        } else {
+            s.push_str(&format_match(&f.matching, self.names, f.priority));
+        }
         if !s.ends_with(' ') {
             s.push(' ');
         }
@@ -66,6 +72,9 @@ impl Printer<'_> {
             if value != 0 {
                 s.push_str(&format!("{name}:{value} "));
             }
+        }
+        if wire && f.priority != DEFAULT_PRIORITY {
+            s.push_str(&format!("pri:{} ", f.priority));
         }
         if f.buffer_id != NO_BUFFER {
             s.push_str(&format!("buf:0x{:x} ", f.buffer_id));

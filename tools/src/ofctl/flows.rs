@@ -362,10 +362,10 @@ pub fn diff_flows(o: &Options, args: &[String]) -> Outcome {
             (x, y) => {
                 differ = true;
                 if let Some((_, v)) = x {
-                    println!("{}", show('-', k, v));
+                    say!("{}", show('-', k, v));
                 }
                 if let Some((_, v)) = y {
-                    println!("{}", show('+', k, v));
+                    say!("{}", show('+', k, v));
                 }
             }
         }

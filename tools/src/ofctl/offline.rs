@@ -51,18 +51,18 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn show_flows(o: &Options, flows: &[ParsedFlow], usable: Protocols) -> Outcome {
-    println!("usable protocols: {usable}");
+    say!("usable protocols: {usable}");
     let both = usable.and(o.formats);
     let first = (0..16).map(|i| 1u16 << i).find(|b| both.0 & b != 0);
     let chosen = Protocol::ALL.into_iter().find(|p| Some(*p as u16) == first);
     let Some(protocol) = chosen else {
         return Err("no usable protocol".into());
     };
-    println!("chosen protocol: {}", protocol.name());
+    say!("chosen protocol: {}", protocol.name());
     for (i, f) in flows.iter().enumerate() {
         let message = Message::FlowMod(Box::new(f.flow.clone()));
         let bytes = encode_for(protocol, Xid(i as u32 + 1), &message);
-        print!(
+        put!(
             "{}",
             print::format_message(&bytes, &Names::none(), o.verbosity)
         );
@@ -121,14 +121,14 @@ fn test_lines() -> impl Iterator<Item = String> {
     std::io::stdin().lines().map_while(Result::ok).filter(|l| {
         let echo = l.trim().is_empty() || l.trim_start().starts_with('#');
         if echo {
-            println!("{l}");
+            say!("{l}");
         }
         !echo
     })
 }
 
 fn match_error(e: OfError) {
-    println!("nx_pull_match() returned error {e}");
+    say!("nx_pull_match() returned error {e}");
 }
 
 /// `parse-nx-match`.
@@ -139,11 +139,11 @@ pub fn parse_nxm(o: &Options, _: &[String]) -> Outcome {
             Err(e) => match_error(e.error),
             Ok((m, cookie, mask)) => {
                 let out = oxm::encode_nxm(&m, cookie, mask);
-                println!("{}", oxm::entries_to_string(&out));
+                say!("{}", oxm::entries_to_string(&out));
                 if o.verbosity > 0 {
                     let mut padded = out;
                     padded.resize(padded.len().next_multiple_of(8), 0);
-                    print!("{}", hex_dump(&padded));
+                    put!("{}", hex_dump(&padded));
                 }
             }
         }
@@ -167,12 +167,12 @@ pub fn parse_oxm(o: &Options, args: &[String]) -> Outcome {
         match oxm::decode_oxm_match(&framed, o.strict) {
             Err(e) => match_error(e.error),
             Ok(m) => {
-                println!(
+                say!(
                     "{}",
                     oxm::entries_to_string(&oxm::encode_oxm_entries(&m, version))
                 );
                 if o.verbosity > 0 {
-                    print!("{}", hex_dump(&oxm::encode_oxm_match(&m, version)));
+                    put!("{}", hex_dump(&oxm::encode_oxm_match(&m, version)));
                 }
             }
         }
@@ -187,14 +187,14 @@ fn version_of(name: &str) -> Result<Version, String> {
 fn differences(prefix: &str, a: &[u8], b: &[u8]) {
     for (i, (x, y)) in a.iter().zip(b).enumerate() {
         if x != y {
-            println!("{prefix}{i:2}: {x:02x} -> {y:02x}");
+            say!("{prefix}{i:2}: {x:02x} -> {y:02x}");
         }
     }
     for (i, y) in b.iter().enumerate().skip(a.len()) {
-        println!("{prefix}{i:2}: (none) -> {y:02x}");
+        say!("{prefix}{i:2}: (none) -> {y:02x}");
     }
     for (i, x) in a.iter().enumerate().skip(b.len()) {
-        println!("{prefix}{i:2}: {x:02x} -> (none)");
+        say!("{prefix}{i:2}: {x:02x} -> (none)");
     }
 }
 
@@ -233,17 +233,17 @@ fn actions(version_name: &str, instructions: bool) -> Outcome {
                 } else {
                     "actions"
                 };
-                println!("bad {version_name} {what}: {}\n", e.error);
+                say!("bad {version_name} {what}: {}\n", e.error);
             }
             Ok(list) => {
-                println!("actions={}", format_actions(&list, &Names::none()));
+                say!("actions={}", format_actions(&list, &Names::none()));
                 let out = if instructions {
                     encode_instructions(&list, version)
                 } else {
                     encode_actions(&list, version)
                 };
                 differences("", &bytes, &out);
-                println!();
+                say!();
             }
         }
     }
@@ -269,13 +269,13 @@ pub fn parse_match10(_: &Options, _: &[String]) -> Outcome {
             return Err(format!("Input is {} bytes, expected 40", expected.len()));
         }
         let m = oxm::decode_match10(&input).map_err(|e| e.to_string())?;
-        println!("{}", format_match(&m, &Names::none(), DEFAULT_PRIORITY));
+        say!("{}", format_match(&m, &Names::none(), DEFAULT_PRIORITY));
         let out = oxm::encode_match10(&m);
         differences("", &expected, &out);
         let mut normal = m.clone();
         openflow::normalize(&mut normal);
         differences("normal: ", &out, &oxm::encode_match10(&normal));
-        println!();
+        say!();
     }
     Ok(())
 }
@@ -288,11 +288,11 @@ pub fn parse_match11(_: &Options, _: &[String]) -> Outcome {
             return Err(format!("Input is {} bytes, expected 88", bytes.len()));
         }
         match oxm::decode_match11(&bytes) {
-            Err(e) => println!("bad ofp11_match: {}\n", e.error),
+            Err(e) => say!("bad ofp11_match: {}\n", e.error),
             Ok(m) => {
-                println!("{}", format_match(&m, &Names::none(), DEFAULT_PRIORITY));
+                say!("{}", format_match(&m, &Names::none(), DEFAULT_PRIORITY));
                 differences("", &bytes, &oxm::encode_match11(&m));
-                println!();
+                say!();
             }
         }
     }
@@ -313,7 +313,7 @@ pub fn print_error(_: &Options, args: &[String]) -> Outcome {
             } else {
                 format!("{:#x}", n.vendor)
             };
-            println!(
+            say!(
                 "OpenFlow {}: vendor {vendor}, type {}, code {}",
                 v.dotted(),
                 n.kind,
@@ -335,7 +335,7 @@ pub fn encode_error_reply(_: &Options, args: &[String]) -> Outcome {
         return Err("Request size inconsistent".into());
     }
     let reply = error_reply(error, &request).ok_or("Request of an unknown version")?;
-    print!("{}", hex_dump(&reply));
+    put!("{}", hex_dump(&reply));
     Ok(())
 }
 
@@ -358,7 +358,7 @@ pub fn ofp_print(o: &Options, args: &[String]) -> Outcome {
     };
     let (text, notes) = print::format_message_noted(&bytes, &Names::none(), verbosity);
     warn(&notes);
-    print!("{text}");
+    put!("{text}");
     Ok(())
 }
 
@@ -378,7 +378,7 @@ pub fn ofp_parse(o: &Options, args: &[String]) -> Outcome {
         match openflow::next_message(rest) {
             Ok(Some(n)) => {
                 let (message, tail) = rest.split_at(n);
-                print!(
+                put!(
                     "{}",
                     print::format_message(message, &Names::none(), o.verbosity)
                 );
@@ -397,8 +397,8 @@ pub fn encode_hello(o: &Options, args: &[String]) -> Outcome {
     let versions = Versions(bitmap);
     let newest = versions.newest().ok_or("no known version")?;
     let bytes = encode(newest, Xid(1), &Message::Hello { versions });
-    print!("{}", hex_dump(&bytes));
-    print!(
+    put!("{}", hex_dump(&bytes));
+    put!(
         "{}",
         print::format_message(&bytes, &Names::none(), o.verbosity)
     );
@@ -417,7 +417,7 @@ pub fn parse_key_value(_: &Options, args: &[String]) -> Outcome {
                 }
             })
             .collect();
-        println!("{}", all.join(", "));
+        say!("{}", all.join(", "));
     }
     Ok(())
 }

@@ -52,6 +52,13 @@ fn defaults() -> Options {
     }
 }
 
+static PATTERN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// The pattern of log lines on standard error, if `-vPATTERN:console:` set one.
+pub fn console_pattern() -> Option<&'static str> {
+    PATTERN.get().map(String::as_str)
+}
+
 /// Long options that take a value, and the short ones that mean the same.
 const VALUED: [(&str, char); 10] = [
     ("protocols", 'O'),
@@ -192,6 +199,11 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
                         .ok_or_else(|| format!("value {text} on -t or --timeout is invalid"))?;
                     o.timeout = Some(Duration::from_secs(seconds));
                 }
+                "verbose" => {
+                    if let Some(pattern) = text.strip_prefix("PATTERN:console:") {
+                        let _ = PATTERN.set(pattern.to_string());
+                    }
+                }
                 "strict" => o.strict = true,
                 "readd" => o.readd = true,
                 "bundle" => o.bundle = true,
@@ -209,9 +221,9 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
                     return Ok(None);
                 }
                 "version" => {
-                    println!("ovs-ofctl (Open vSwitch) 4.0.0");
-                    println!("OpenFlow versions 0x1:0x6");
-                    println!("halyard {}", env!("CARGO_PKG_VERSION"));
+                    say!("ovs-ofctl (Open vSwitch) 4.0.0");
+                    say!("OpenFlow versions 0x1:0x6");
+                    say!("halyard {}", env!("CARGO_PKG_VERSION"));
                     return Ok(None);
                 }
                 _ => {}
@@ -247,26 +259,26 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
 
 /// Prints how to use the program.
 pub fn usage() {
-    println!("ovs-ofctl: OpenFlow switch management utility");
-    println!("usage: ovs-ofctl [OPTIONS] COMMAND [ARG...]");
-    println!();
-    println!("For OpenFlow switches:");
+    say!("ovs-ofctl: OpenFlow switch management utility");
+    say!("usage: ovs-ofctl [OPTIONS] COMMAND [ARG...]");
+    say!();
+    say!("For OpenFlow switches:");
     for c in super::COMMANDS.iter().filter(|c| !c.usage.is_empty()) {
-        println!("  {} {}", c.name, c.usage);
+        say!("  {} {}", c.name, c.usage);
     }
-    println!();
-    println!("Other options:");
-    println!("  --strict                    use strict match for flow commands");
-    println!("  --readd                     replace flows that haven't changed");
-    println!("  -F, --flow-format=FORMAT    force particular flow format");
-    println!("  -O, --protocols             set allowed OpenFlow versions");
-    println!("  -m, --more                  be more verbose printing OpenFlow");
-    println!("  --timestamp                 (monitor, snoop) print timestamps");
-    println!("  -t, --timeout=SECS          give up after SECS seconds");
-    println!("  --sort[=field]              sort in ascending order");
-    println!("  --rsort[=field]             sort in descending order");
-    println!("  --names, --no-names         show port names or numbers");
-    println!("  --no-stats                  leave out statistics");
-    println!("  -h, --help                  display this help message");
-    println!("  -V, --version               display version information");
+    say!();
+    say!("Other options:");
+    say!("  --strict                    use strict match for flow commands");
+    say!("  --readd                     replace flows that haven't changed");
+    say!("  -F, --flow-format=FORMAT    force particular flow format");
+    say!("  -O, --protocols             set allowed OpenFlow versions");
+    say!("  -m, --more                  be more verbose printing OpenFlow");
+    say!("  --timestamp                 (monitor, snoop) print timestamps");
+    say!("  -t, --timeout=SECS          give up after SECS seconds");
+    say!("  --sort[=field]              sort in ascending order");
+    say!("  --rsort[=field]             sort in descending order");
+    say!("  --names, --no-names         show port names or numbers");
+    say!("  --no-stats                  leave out statistics");
+    say!("  -h, --help                  display this help message");
+    say!("  -V, --version               display version information");
 }

@@ -9,7 +9,7 @@ use packet::FieldId;
 
 fn dump(o: &Options, link: &mut Link, m: &Message, names: &Names) -> Outcome {
     for bytes in link.transact_all(m)? {
-        print!(
+        put!(
             "{}",
             print::format_message(&bytes, names, o.verbosity.saturating_add(1))
         );
@@ -26,7 +26,7 @@ fn dump_simple(o: &Options, bridge: &str, m: &Message) -> Outcome {
 pub fn show(o: &Options, args: &[String]) -> Outcome {
     let mut link = Link::open(o, &args[0])?;
     let bytes = link.transact(&Message::FeaturesRequest)?;
-    print!(
+    put!(
         "{}",
         print::format_message(&bytes, &Names::none(), o.verbosity + 1)
     );
@@ -39,7 +39,7 @@ pub fn show(o: &Options, args: &[String]) -> Outcome {
         )?;
     }
     let bytes = link.transact(&Message::GetConfigRequest)?;
-    print!(
+    put!(
         "{}",
         print::format_message(&bytes, &Names::none(), o.verbosity + 1)
     );
@@ -65,7 +65,7 @@ pub fn dump_table_features(o: &Options, args: &[String]) -> Outcome {
         match decode(&bytes) {
             Ok((_, _, Message::TableFeaturesReply { tables: t, .. })) => tables.extend(t),
             _ => {
-                print!(
+                put!(
                     "{}",
                     print::format_message(&bytes, &Names::none(), o.verbosity + 1)
                 );
@@ -73,8 +73,8 @@ pub fn dump_table_features(o: &Options, args: &[String]) -> Outcome {
             }
         }
     }
-    print!("{}", print::format_table_features(&tables));
-    println!();
+    put!("{}", print::format_table_features(&tables));
+    say!();
     Ok(())
 }
 
@@ -116,7 +116,7 @@ pub fn dump_flows(o: &Options, args: &[String]) -> Outcome {
     let message = Message::FlowStatsRequest(Box::new(request.clone()));
     if o.sort.is_empty() && o.stats && o.names != Some(true) {
         for bytes in link.transact_all(&message)? {
-            print!("{}", print::format_message(&bytes, &shown, o.verbosity + 1));
+            put!("{}", print::format_message(&bytes, &shown, o.verbosity + 1));
         }
         return Ok(());
     }
@@ -158,7 +158,7 @@ pub fn dump_flows(o: &Options, args: &[String]) -> Outcome {
     };
     flows.sort_by(order);
     for f in &flows {
-        println!(" {}", format_flow_stats(f, &shown, o.stats));
+        say!(" {}", format_flow_stats(f, &shown, o.stats));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn config(link: &mut Link) -> Result<SwitchConfig, String> {
 /// `get-frags`.
 pub fn get_frags(o: &Options, args: &[String]) -> Outcome {
     let mut link = Link::open(o, &args[0])?;
-    println!("{}", print::frag_name(config(&mut link)?.frag));
+    say!("{}", print::frag_name(config(&mut link)?.frag));
     Ok(())
 }
 
@@ -355,13 +355,13 @@ pub fn ping(o: &Options, args: &[String]) -> Outcome {
         let bytes = link.recv_xid(xid)?;
         let same = matches!(decode(&bytes), Ok((_, _, Message::EchoReply(d))) if d == data);
         if !same {
-            println!("Reply does not match request:");
-            print!(
+            say!("Reply does not match request:");
+            put!(
                 "{}",
                 print::format_message(&bytes, &Names::none(), o.verbosity + 2)
             );
         }
-        println!(
+        say!(
             "{} bytes from {}: xid={:08x} time={:.1} ms",
             len,
             args[0],
@@ -384,7 +384,7 @@ pub fn benchmark(o: &Options, args: &[String]) -> Outcome {
         return Err(format!("payload must be between 0 and {} bytes", 65535 - 8));
     }
     let mut link = Link::open(o, &args[0])?;
-    println!(
+    say!(
         "Sending {count} packets * {} bytes (with header) = {} bytes total",
         size + 8,
         (size as u64 + 8) * u64::from(count)
@@ -395,7 +395,7 @@ pub fn benchmark(o: &Options, args: &[String]) -> Outcome {
         link.transact(&Message::EchoRequest(data.clone()))?;
     }
     let ms = milliseconds(start).max(0.001);
-    println!(
+    say!(
         "Finished in {ms:.1} ms ({:.0} packets/s) ({:.0} bytes/s)",
         f64::from(count) / (ms / 1000.0),
         (size as f64 + 8.0) * f64::from(count) / (ms / 1000.0)
