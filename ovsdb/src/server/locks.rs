@@ -62,3 +62,35 @@ impl Locks {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_waits_and_a_thief_goes_first() {
+        let (a, b, c) = (SessionId(1), SessionId(2), SessionId(3));
+        let mut locks = Locks::default();
+        assert!(locks.lock(a, "l"));
+        assert!(!locks.lock(b, "l"));
+        assert_eq!(locks.steal(c, "l"), Some(a));
+        assert!(locks.owns(c, "l") && locks.claims(a, "l"));
+        // The victim is next, then who waited.
+        assert_eq!(locks.unlock(c, "l"), Some(a));
+        assert_eq!(locks.unlock(a, "l"), Some(b));
+        assert_eq!(locks.unlock(b, "l"), None);
+        assert!(!locks.owns(b, "l") && locks.names(b).is_empty());
+    }
+
+    #[test]
+    fn leaving_the_queue_changes_no_owner() {
+        let (a, b) = (SessionId(1), SessionId(2));
+        let mut locks = Locks::default();
+        locks.lock(a, "l");
+        locks.lock(b, "l");
+        assert_eq!(locks.unlock(b, "l"), None);
+        assert!(locks.owns(a, "l"));
+        assert_eq!(locks.steal(b, "other"), None);
+        assert!(locks.owns(b, "other"));
+    }
+}
