@@ -83,6 +83,8 @@ pub struct Note {
     pub module: &'static str,
     /// The line.
     pub text: String,
+    /// Whether a log may leave it out when there are many of its kind.
+    pub limited: bool,
 }
 
 /// Why a message could not be taken: the error to answer with, and lines for the log.
@@ -99,7 +101,11 @@ impl DecodeError {
     pub fn noted(error: OfError, module: &'static str, text: String) -> DecodeError {
         DecodeError {
             error,
-            notes: vec![Note { module, text }],
+            notes: vec![Note {
+                module,
+                text,
+                limited: true,
+            }],
         }
     }
 }

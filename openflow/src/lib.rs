@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod connection;
 pub mod error;
 pub mod message;
 pub mod oxm;

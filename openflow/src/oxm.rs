@@ -19,8 +19,8 @@ use packet::{FieldId, OxmClass};
 
 pub use matching::encode_oxm_entries;
 pub(crate) use matching::{
-    NxmOptions, drop_implied_packet_type, is_value_valid, legal_bits, pull_nxm, pull_oxm_match,
-    set_in_match,
+    NxmOptions, drop_implied_packet_type, is_value_valid, legal_bits, meets, pull_nxm,
+    pull_oxm_match, set_in_match,
 };
 pub use matching::{decode_nxm, decode_oxm_match, encode_nxm, encode_oxm_match};
 pub(crate) use old::*;

@@ -77,10 +77,8 @@ pub fn format_message_noted(
             .get(2..4)
             .map_or(0, |b| usize::from(b[0]) << 8 | usize::from(b[1]));
         if claimed > len {
-            let mut longer = bytes.to_vec();
-            longer.resize(claimed, 0);
-            if let (Ok(f), Ok(h)) = (frame(&longer), Header::parse(bytes)) {
-                s.push_str(&format!("{}{}\n", f.kind.row().name, version_and_xid(&h)));
+            if let (Ok(kind), Ok(h)) = (crate::raw::kind_of(bytes), Header::parse(bytes)) {
+                s.push_str(&format!("{}{}\n", kind.row().name, version_and_xid(&h)));
             }
             s.push_str(&format!(
                 "(***truncated to {len} bytes from {claimed}***)\n"
@@ -243,7 +241,7 @@ fn printable(data: &[u8]) -> String {
         match b {
             b'\\' => out.push_str("\\\\"),
             0x20..0x7f => out.push(*b as char),
-            b => out.push_str(&format!("\\{b:02x}")),
+            b => out.push_str(&format!("\\{b:03o}")),
         }
     }
     out

@@ -157,6 +157,17 @@ pub fn frame(bytes: &[u8]) -> Result<Frame<'_>> {
     let whole = bytes
         .get(..usize::from(header.length))
         .ok_or(OfError::OFPBRC_BAD_LEN)?;
+    let f = identify(whole, header)?;
+    check_length(&f, whole.len())?;
+    Ok(f)
+}
+
+/// What a message is of which perhaps only the beginning is there.
+pub fn kind_of(bytes: &[u8]) -> Result<Kind> {
+    Ok(identify(bytes, Header::parse(bytes)?)?.kind)
+}
+
+fn identify(whole: &[u8], header: Header) -> Result<Frame<'_>> {
     let mut r = Reader::new(whole);
     r.skip(Header::LEN)?;
     let old = header.version == 1;
@@ -238,40 +249,42 @@ pub fn frame(bytes: &[u8]) -> Result<Frame<'_>> {
         };
         return Err(DecodeError::noted(error, "ofp_msgs", text));
     };
-    let row = kind.row();
-    let body = r.take_rest();
-    let (len, min, step) = (body.len(), usize::from(row.min), usize::from(row.step));
-    let fits = match step {
-        0 => len == min,
-        1 => len >= min,
-        _ => len >= min && (len - min).is_multiple_of(step),
-    };
-    if !fits {
-        let extra = whole.len() - len;
-        let (name, got, want) = (row.name, whole.len(), extra + min);
-        let text = match step {
-            0 => format!("received {name} with incorrect length {got} (expected length {want})"),
-            1 => format!(
-                "received {name} with incorrect length {got} (expected length at least {want} bytes)"
-            ),
-            _ => format!(
-                "received {name} with incorrect length {got} (must be exactly {want} bytes or \
-                 longer by an integer multiple of {step} bytes)"
-            ),
-        };
-        return Err(DecodeError::noted(
-            OfError::OFPBRC_BAD_LEN,
-            "ofp_msgs",
-            text,
-        ));
-    }
     Ok(Frame {
         version: header.version,
         xid: header.xid,
         kind,
         flags,
-        body,
+        body: r.take_rest(),
     })
+}
+
+fn check_length(f: &Frame<'_>, got: usize) -> Result<()> {
+    let row = f.kind.row();
+    let (len, min, step) = (f.body.len(), usize::from(row.min), usize::from(row.step));
+    let fits = match step {
+        0 => len == min,
+        1 => len >= min,
+        _ => len >= min && (len - min).is_multiple_of(step),
+    };
+    if fits {
+        return Ok(());
+    }
+    let (name, want) = (row.name, got - len + min);
+    let text = match step {
+        0 => format!("received {name} with incorrect length {got} (expected length {want})"),
+        1 => format!(
+            "received {name} with incorrect length {got} (expected length at least {want} bytes)"
+        ),
+        _ => format!(
+            "received {name} with incorrect length {got} (must be exactly {want} bytes or longer \
+             by an integer multiple of {step} bytes)"
+        ),
+    };
+    Err(DecodeError::noted(
+        OfError::OFPBRC_BAD_LEN,
+        "ofp_msgs",
+        text,
+    ))
 }
 
 /// Begins a message of layout `kind`: all its headers, with the length still to be set.

@@ -28,7 +28,9 @@ mod stats;
 mod switch;
 
 use options::Options;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 /// What went wrong, as the line that the user sees.
 type Outcome = Result<(), String>;
@@ -213,7 +215,16 @@ fn inform(notes: &[openflow::error::Note]) {
 fn log(notes: &[openflow::error::Note], level: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
+    // Of each module's limited lines a program that lives so shortly shows five.
+    static SHOWN: Mutex<BTreeMap<&str, u32>> = Mutex::new(BTreeMap::new());
     for n in notes {
+        if let (true, Ok(mut shown)) = (n.limited, SHOWN.lock()) {
+            let so_far = shown.entry(n.module).or_default();
+            *so_far += 1;
+            if *so_far > 5 {
+                continue;
+            }
+        }
         let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let line = match options::console_pattern() {
             Some(pattern) => pattern

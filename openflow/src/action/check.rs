@@ -7,6 +7,7 @@
 use super::decode::{check_output_port, check_source, check_target};
 use super::*;
 use crate::error::{DecodeError, OfError, Result};
+use crate::oxm::meets;
 use crate::version::{Protocol, Protocols};
 use packet::{Match, Prereq};
 
@@ -72,7 +73,7 @@ impl State {
     }
 
     fn want(&mut self, prereq: Prereq) {
-        if !self.m.meets(prereq) {
+        if !meets(&self.m, prereq) {
             self.inconsistent();
         }
     }
@@ -92,7 +93,7 @@ impl State {
     }
 
     fn prerequisites(&self, sf: Subfield, kind: &str) -> Result<()> {
-        if self.m.meets(sf.field.row().prereq) {
+        if meets(&self.m, sf.field.row().prereq) {
             return Ok(());
         }
         let text = format!(
@@ -147,7 +148,7 @@ impl State {
 
     fn set_field(&mut self, field: FieldId, value: u128) -> Result<()> {
         let untagged = field == FieldId::VlanVid && !self.has_vlan();
-        if !self.m.meets(field.row().prereq) || untagged {
+        if !meets(&self.m, field.row().prereq) || untagged {
             let text = format!("set_field {} lacks correct prerequisites", field.row().name);
             let error = OfError::OFPBAC_MATCH_INCONSISTENT;
             return Err(DecodeError::noted(error, "ofp_actions", text));
@@ -159,7 +160,7 @@ impl State {
     }
 
     fn one(&mut self, a: &mut Action) -> Result<()> {
-        let is_eth = self.m.meets(Prereq::Ethernet);
+        let is_eth = meets(&self.m, Prereq::Ethernet);
         match a {
             Action::Output { port, .. } | Action::OutputTrunc { port, .. } => self.port(*port)?,
             Action::Enqueue { port, .. } => {
@@ -197,7 +198,7 @@ impl State {
             Action::SetL4SrcPort { proto, .. } | Action::SetL4DstPort { proto, .. } => {
                 let ok = [Prereq::Tcp, Prereq::Udp, Prereq::Sctp]
                     .iter()
-                    .any(|p| self.m.meets(*p));
+                    .any(|p| meets(&self.m, *p));
                 if !ok {
                     self.inconsistent();
                 }
@@ -236,7 +237,7 @@ impl State {
                     self.m
                         .set(FieldId::EthType, u128::from(*ethertype & 0xffff));
                 }
-                if !self.m.meets(Prereq::Ip) {
+                if !meets(&self.m, Prereq::Ip) {
                     self.m.clear(FieldId::IpProto);
                 }
             }
@@ -255,7 +256,7 @@ impl State {
                 }
             }
             Action::Resubmit { ct, .. } => {
-                if *ct && !self.m.meets(Prereq::Ct) {
+                if *ct && !meets(&self.m, Prereq::Ct) {
                     return Err(OfError::OFPBAC_MATCH_INCONSISTENT.into());
                 }
             }
@@ -268,7 +269,7 @@ impl State {
                     Some(NatAddrs::V4(..)) => Prereq::Ipv4,
                     Some(NatAddrs::V6(..)) => Prereq::Ipv6,
                 };
-                if !self.m.meets(family) {
+                if !meets(&self.m, family) {
                     return Err(OfError::OFPBAC_MATCH_INCONSISTENT.into());
                 }
             }
@@ -298,7 +299,7 @@ impl State {
     fn ct(&mut self, ct: &mut Ct) -> Result<()> {
         let proto = self.ip_proto();
         let (state, _) = self.m.get(FieldId::CtState);
-        let bad = !self.m.meets(Prereq::Ip)
+        let bad = !meets(&self.m, Prereq::Ip)
             || state & 0x10 != 0 && ct.flags & 1 != 0
             || ct.alg == 21 && proto != 6
             || ct.alg == 69 && proto != 17;
@@ -322,7 +323,7 @@ impl State {
             match s.dst {
                 LearnTarget::Match(sf) => {
                     check_source(sf)?;
-                    if !learned.meets(sf.field.row().prereq) {
+                    if !meets(&learned, sf.field.row().prereq) {
                         let text = format!(
                             "source field {} lacks correct prerequisites",
                             sf.field.row().name
@@ -336,7 +337,7 @@ impl State {
                 }
                 LearnTarget::Load(sf) => {
                     check_target(sf)?;
-                    if !learned.meets(sf.field.row().prereq) {
+                    if !meets(&learned, sf.field.row().prereq) {
                         return Err(OfError::OFPBAC_MATCH_INCONSISTENT.into());
                     }
                 }

@@ -204,6 +204,7 @@ pub(super) fn decode_list(bytes: &[u8], version: Version, depth: u8) -> Result<V
                 e.notes.push(crate::error::Note {
                     module: "ofp_actions",
                     text,
+                    limited: true,
                 });
                 return Err(e);
             }

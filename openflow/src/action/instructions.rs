@@ -224,7 +224,11 @@ pub(crate) fn verify_actions(
 }
 
 fn refuse<T>(error: OfError, text: String) -> Result<T> {
-    Err(DecodeError::noted(error, "ofp_actions", text))
+    let mut e = DecodeError::noted(error, "ofp_actions", text);
+    for n in &mut e.notes {
+        n.limited = false;
+    }
+    Err(e)
 }
 
 fn target_field(a: &Action) -> Option<FieldId> {

@@ -77,6 +77,24 @@ pub(crate) fn get_from_match(m: &Match, field: FieldId) -> (u128, u128) {
     }
 }
 
+/// Whether a match wants enough for fields with prerequisite `p` to have meaning. A neighbour
+/// discovery message is known by its type: a code that is not asked for counts as zero.
+pub(crate) fn meets(m: &Match, p: Prereq) -> bool {
+    let is_type = |types: &[u128]| {
+        let (value, mask) = m.get(FieldId::TcpSrc);
+        m.meets(Prereq::Icmpv6)
+            && mask != 0
+            && types.contains(&value)
+            && m.value().get(FieldId::TcpDst) == 0
+    };
+    match p {
+        Prereq::Nd => is_type(&[135, 136]),
+        Prereq::NdSolicit => is_type(&[135]),
+        Prereq::NdAdvert => is_type(&[136]),
+        p => m.meets(p),
+    }
+}
+
 /// Leaves the packet type out of a match whose other fields imply it.
 pub(crate) fn drop_implied_packet_type(m: &mut Match) {
     let (value, mask) = m.get(FieldId::PacketType);
@@ -164,7 +182,7 @@ pub(crate) fn pull_nxm(bytes: &[u8], o: NxmOptions) -> Result<(Match, Cookie, Co
         if !is_value_valid(field, value) {
             return Err(OfError::OFPBMC_BAD_VALUE.into());
         }
-        if o.strict && !m.meets(field.row().prereq) {
+        if o.strict && !meets(&m, field.row().prereq) {
             return Err(OfError::OFPBMC_BAD_PREREQ.into());
         }
         if m.mask().get(field) != 0 {
@@ -302,15 +320,15 @@ fn put_ip(e: &mut Entries<'_>, eth_type: u128) {
         (58, 0x86dd) => {
             e.exact(Icmpv6Type);
             e.exact(Icmpv6Code);
-            if e.m.meets(Prereq::Nd) {
+            if meets(e.m, Prereq::Nd) {
                 e.exact(NdReserved);
                 e.field(NdTarget);
                 e.exact(NdOptionsType);
             }
-            if e.m.meets(Prereq::NdSolicit) {
+            if meets(e.m, Prereq::NdSolicit) {
                 e.field(NdSll);
             }
-            if e.m.meets(Prereq::NdAdvert) {
+            if meets(e.m, Prereq::NdAdvert) {
                 e.field(NdTll);
             }
         }

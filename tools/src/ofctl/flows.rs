@@ -33,9 +33,7 @@ fn warn_about(f: &ParsedFlow) {
         let notes: Vec<openflow::error::Note> = lines
             .into_iter()
             .map(|text| openflow::error::Note {
-                module: "ofp_match",
-                text,
-            })
+                module: "ofp_match", text, limited: false })
             .collect();
         super::inform(&notes);
     }

@@ -111,9 +111,7 @@ impl Link {
                          supports versions {theirs})"
                     );
                     warn(&[openflow::error::Note {
-                        module: "vconn",
-                        text,
-                    }]);
+                        module: "vconn", text, limited: false }]);
                     return Err(format!(
                         "{name}: failed to connect to socket (Protocol error)"
                     ));

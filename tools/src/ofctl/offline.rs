@@ -9,7 +9,7 @@ use openflow::action::instructions::{
 };
 use openflow::text::{
     DEFAULT_PRIORITY, KeyValues, Names, ParseCommand, ParsedFlow, format_actions, format_match,
-    hex_dump,
+
 };
 use openflow::{
     FlowCommand, Message, OfError, Protocol, Protocols, Version, Versions, Xid, encode, encode_for,
@@ -17,6 +17,11 @@ use openflow::{
 };
 use openflow::{oxm, print, text};
 use std::io::{BufRead, Read};
+
+/// A hex dump without the hyphen at the end of a line of eight.
+fn hex_dump(bytes: &[u8]) -> String {
+    text::hex_dump(bytes).replace("-\n", "\n")
+}
 
 /// Text without comments and blank lines, with continued lines joined, and their numbers.
 pub fn lines(reader: impl BufRead) -> impl Iterator<Item = (usize, String)> {
@@ -118,12 +123,14 @@ pub fn parse_flows(o: &Options, args: &[String]) -> Outcome {
 
 /// Lines of standard input for tests: comments and blank lines are echoed.
 fn test_lines() -> impl Iterator<Item = String> {
-    std::io::stdin().lines().map_while(Result::ok).filter(|l| {
-        let echo = l.trim().is_empty() || l.trim_start().starts_with('#');
-        if echo {
-            say!("{l}");
+    let all = std::io::stdin().lines().map_while(Result::ok);
+    all.filter_map(|line| {
+        let text = line.split('#').next().unwrap_or("");
+        if text.trim().is_empty() {
+            say!("{line}");
+            return None;
         }
-        !echo
+        Some(text.to_string())
     })
 }
 
