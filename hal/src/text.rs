@@ -116,6 +116,113 @@ fn format_cookie(cookie: &UserCookie) -> String {
     }
 }
 
+/// Reads steps; `port` turns a port's name into its number. Steps that only the daemon makes
+/// (`userspace`) cannot be read.
+///
+/// # Errors
+/// The text from which on it could not be read.
+pub fn parse_actions(
+    text: &str,
+    port: &dyn Fn(&str) -> Option<u32>,
+) -> Result<Vec<Action>, String> {
+    let text = text.trim();
+    if text == "drop" || text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut out = Vec::new();
+    for part in split(text) {
+        let fail = || format!("syntax error at {part}");
+        let (name, body) = match part.split_once('(') {
+            Some((name, rest)) => (name, Some(rest.strip_suffix(')').ok_or_else(fail)?)),
+            None => (part, None),
+        };
+        match (name, body) {
+            ("pop_vlan", None) => out.push(Action::PopVlan),
+            ("push_vlan", Some(body)) => {
+                let member = |n: &str| member_number(body, n);
+                let tpid = member("tpid").unwrap_or(0x8100);
+                let tci = member("vid").unwrap_or(0) & 0xfff | member("pcp").unwrap_or(0) << 13;
+                let present = if member("cfi") == Some(0) { 0 } else { 0x1000 };
+                out.push(Action::PushVlan {
+                    tpid: tpid as u16,
+                    tci: (tci | present) as u16,
+                });
+            }
+            ("push_mpls", Some(body)) => {
+                let member = |n: &str| member_number(body, n).unwrap_or(0);
+                let lse = member("label") << 12 | member("tc") << 9 | member("bos") << 8;
+                let ethertype = member("eth_type") as u16;
+                out.push(Action::PushMpls {
+                    ethertype,
+                    lse: lse | member("ttl") & 0xff,
+                });
+            }
+            ("pop_mpls", Some(body)) => {
+                let ethertype = member_number(body, "eth_type").ok_or_else(fail)? as u16;
+                out.push(Action::PopMpls { ethertype });
+            }
+            ("recirc", Some(n)) => {
+                out.push(Action::Recirc(crate::RecircId(number(n).ok_or_else(fail)?)));
+            }
+            ("trunc", Some(n)) => out.push(Action::Truncate(number(n).ok_or_else(fail)?)),
+            ("clone", Some(body)) => out.push(Action::Clone(parse_actions(body, port)?)),
+            ("set", Some(body)) => parse_set(body, &mut out).ok_or_else(fail)?,
+            (name, None) => {
+                let n = number(name).or_else(|| port(name)).ok_or_else(fail)?;
+                out.push(Action::Output(DpPort(n)));
+            }
+            _ => return Err(fail()),
+        }
+    }
+    Ok(out)
+}
+
+/// A write to one header, as one step a field.
+fn parse_set(body: &str, out: &mut Vec<Action>) -> Option<()> {
+    let (key, mask) = packet::odp::parse_flow(body, &|_| None).ok()?;
+    let attr = body.split('(').next()?;
+    let mut left = mask;
+    for field in packet::FieldId::all() {
+        let fits = field.row().odp.is_some_and(|o| {
+            o.attr == attr || attr == "ipv6" && o.attr == "ipv4" && field.row().bits <= 8
+        });
+        let bits = left.get(field);
+        if fits && bits != 0 {
+            out.push(Action::Set {
+                field,
+                value: key.get(field) & bits,
+                mask: bits,
+            });
+            field.set(&mut left.words, 0);
+        }
+    }
+    Some(())
+}
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn member_number(body: &str, name: &str) -> Option<u32> {
+    let members = body.split(',').filter_map(|m| m.trim().split_once('='));
+    members
+        .filter(|(n, _)| *n == name)
+        .find_map(|(_, v)| number(v))
+}
+
+/// Parts between commas that are not inside parentheses.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0i32;
+    let parts = text.split(move |c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    });
+    parts.map(str::trim).filter(|p| !p.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +251,8 @@ mod tests {
              set(ipv4(dst=10.0.0.9)),push_vlan(vid=5,pcp=1),2"
         );
         assert_eq!(format_actions(&[], false, &|_| None), "drop");
+        let text = format_actions(&actions, false, &|_| None);
+        assert_eq!(parse_actions(&text, &|_| None), Ok(actions.to_vec()));
+        assert!(parse_actions("2,set(bogus(1))", &|_| None).is_err());
     }
 }

@@ -112,6 +112,21 @@ impl Engine {
         true
     }
 
+    /// Where a flow lives.
+    pub fn placement(&self, _ufid: Ufid) -> Placement {
+        Placement::Software(Reason::Disabled)
+    }
+
+    /// How many flows live in devices.
+    pub fn offloaded(&self) -> usize {
+        0
+    }
+
+    /// Devices with their capabilities, occupancy, rates and queues, for people and programs.
+    pub fn report(&self) -> Report {
+        Report {}
+    }
+
     /// Does what there is to do.
     pub fn run(&mut self) -> Vec<Event> {
         Vec::new()
@@ -121,5 +136,21 @@ impl Engine {
     pub fn next_deadline(&self) -> Time {
         let _ = &self.clock;
         Time::NEVER
+    }
+}
+
+/// What [`Engine::report`] tells.
+#[derive(Clone, Debug)]
+pub struct Report {}
+
+impl Report {
+    /// For people, at most 80 columns wide.
+    pub fn text(&self) -> String {
+        "  no devices\n".into()
+    }
+
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "devices": [] })
     }
 }

@@ -3,4 +3,4 @@
 
 mod engine;
 
-pub use engine::{Admit, Engine, Event, Placement};
+pub use engine::{Admit, Engine, Event, Placement, Report};

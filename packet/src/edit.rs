@@ -128,16 +128,21 @@ pub fn set_field(packet: &mut Packet, field: FieldId, value: u128, mask: u128) -
     }
 }
 
-/// Puts a VLAN tag after the Ethernet addresses. `tci` is written without the "present" bit's
-/// meaning: bit 12 goes on the wire as zero.
+/// Puts a VLAN tag after the Ethernet addresses. In `tci`, bit 12 means that there is a tag; on
+/// the wire it is zero.
 pub fn push_vlan(packet: &mut Packet, tpid: u16, tci: u16) {
+    push_vlan_tag(packet, tpid, tci & !crate::VLAN_PRESENT);
+}
+
+/// Puts a VLAN tag after the Ethernet addresses, with exactly these bits.
+pub fn push_vlan_tag(packet: &mut Packet, tpid: u16, tci: u16) {
     if packet.len() < 14 {
         return;
     }
     packet.insert(12, 4);
     let frame = packet.frame_mut();
     frame[12..14].copy_from_slice(&tpid.to_be_bytes());
-    frame[14..16].copy_from_slice(&(tci & !crate::VLAN_PRESENT).to_be_bytes());
+    frame[14..16].copy_from_slice(&tci.to_be_bytes());
 }
 
 /// Takes the outermost VLAN tag away, if there is one.

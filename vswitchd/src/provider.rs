@@ -4,6 +4,8 @@ use clock::Clock;
 use hal::{Datapath, FlowDevice, PacketPort as _};
 use hal_soft::Soft;
 use hal_soft::ports::dummy::DummyPort;
+use hal_soft::ports::system::SystemPort;
+use hal_soft::ports::tap::TapPort;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,9 +106,10 @@ impl Provider for LocalProvider {
     }
 
     fn open_datapath(&mut self, kind: &str) -> Result<Box<dyn Datapath>, String> {
-        let known = match (kind, self.dummy) {
-            ("netdev", _) | ("dummy", Dummy::On | Dummy::Override | Dummy::System) => true,
-            ("system", Dummy::Override | Dummy::System) => true,
+        let known = match kind {
+            "netdev" => true,
+            "dummy" => self.dummy != Dummy::Off,
+            "system" => matches!(self.dummy, Dummy::Override | Dummy::System),
             _ => false,
         };
         if !known {
@@ -135,6 +138,14 @@ impl Provider for LocalProvider {
             }
             "internal" if on_dummy => self.open_dummy(request, "dummy-internal"),
             "system" | "tap" if overridden => self.open_dummy(request, "system"),
+            "internal" | "tap" => {
+                let port = TapPort::open(request.name, "tap").map_err(|e| e.to_string())?;
+                Ok(Opened::Port(Arc::new(port)))
+            }
+            "system" => {
+                let port = SystemPort::open(request.name).map_err(|e| e.to_string())?;
+                Ok(Opened::Port(Arc::new(port)))
+            }
             "hal" => device_port(request).map(Opened::Device),
             kind => Err(format!(
                 "could not create network device {} of unknown type {kind}",

@@ -68,18 +68,13 @@ pub struct Connection {
 /// What a controller gets unless it says otherwise: packets and removed flows as primary, ports'
 /// changes always.
 pub fn default_async() -> AsyncConfig {
-    let mut c = AsyncConfig::default();
-    // Packet-in: no match, action, action set, group, packet-out. Port: all. Flow: the first four.
-    c.primary = [
-        Some(0b11_1011),
-        Some(0b111),
-        Some(0b1111),
-        Some(0),
-        Some(0),
-        Some(0),
-    ];
-    c.secondary = [Some(0), Some(0b111), Some(0), Some(0), Some(0), Some(0)];
-    c
+    let none = Some(0);
+    AsyncConfig {
+        // Packet-in: no match, action, action set, group, packet-out. Port: all. Flow: the first
+        // four.
+        primary: [Some(0b11_1011), Some(0b111), Some(0b1111), none, none, none],
+        secondary: [none, Some(0b111), none, none, none, none],
+    }
 }
 
 impl Connection {

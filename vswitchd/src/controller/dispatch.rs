@@ -397,8 +397,9 @@ fn packet_out(
     let key = packet::parse(&mut packet, &packet::Metadata::default());
     let state = packet::FlowState::from_key(&key);
     // Actions are checked behind what the packet is.
-    let mut mask = packet::StateMask::default();
-    mask.words = [u64::MAX; packet::STATE_WORDS];
+    let mask = packet::StateMask {
+        words: [u64::MAX; packet::STATE_WORDS],
+    };
     let matching = packet::Match::new(state, mask);
     let limits = Limits {
         n_tables: TABLES,

@@ -210,7 +210,7 @@ impl Ofproto {
         self.timed.remove(&rule.id);
         backer.touch();
         if rule.flags.has(FlowFlags::SEND_FLOW_REM) {
-            self.notices.push(Notice::FlowRemoved(FlowRemoved {
+            self.notices.push(Notice::FlowRemoved(Box::new(FlowRemoved {
                 matching: rule.unpacked(),
                 cookie: rule.cookie,
                 priority: rule.priority as u16,
@@ -222,7 +222,7 @@ impl Ofproto {
                 packets: Some(rule.stats.packets()),
                 bytes: Some(rule.stats.bytes()),
                 nicira: true,
-            }));
+            })));
         }
     }
 }

@@ -25,7 +25,7 @@ pub const TABLES: u8 = 254;
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// A flow that asked for it is gone.
-    FlowRemoved(openflow::FlowRemoved),
+    FlowRemoved(Box<openflow::FlowRemoved>),
     /// A port came, went or changed.
     PortStatus(openflow::PortStatus),
 }

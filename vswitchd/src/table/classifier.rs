@@ -161,10 +161,10 @@ impl Subtable {
         let mut looked = self.mask.len();
         let mut possible = true;
         for (stage, &end) in self.ends.iter().enumerate() {
-            for i in at..end {
-                let (w, m) = self.mask[i];
-                masked[i] = state.words[usize::from(w)] & m;
-                mixer.add(masked[i]);
+            let words = self.mask[at..end].iter().zip(&mut masked[at..end]);
+            for (&(w, m), out) in words {
+                *out = state.words[usize::from(w)] & m;
+                mixer.add(*out);
             }
             at = end;
             // The last stage is decided by the rules themselves.

@@ -142,7 +142,7 @@ impl Walk<'_> {
     ///
     /// The datapath is told to hand each packet up with what is needed to tell the controllers
     /// about it.
-    pub(super) fn to_controller(&mut self, how: &Controller, reason: u8) {
+    pub(super) fn send_to_controller(&mut self, how: &Controller, reason: u8) {
         if self.in_port() != OfPort::CONTROLLER {
             let config = self
                 .bridge

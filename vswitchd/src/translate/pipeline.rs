@@ -127,7 +127,7 @@ impl Walk<'_> {
             let old = std::mem::replace(&mut self.cookie, NO_RULE);
             let text = || "CONTROLLER:65535".into();
             self.out.trace.add(TraceKind::Action, text);
-            self.to_controller(&miss_controller(), 0);
+            self.send_to_controller(&miss_controller(), 0);
             self.cookie = old;
         } else {
             self.out.trace.add(TraceKind::Action, || "drop".into());
@@ -202,7 +202,7 @@ impl Walk<'_> {
             Action::OutputTrunc { port, max_len } => self.run_output_trunc(*port, *max_len),
             Action::Controller(how) => {
                 let reason = self.packet_in_reason(how.reason);
-                self.to_controller(how, reason);
+                self.send_to_controller(how, reason);
             }
             Action::Enqueue { port, .. } => self.run_output(*port, 0),
             Action::SetField {
@@ -328,7 +328,7 @@ impl Walk<'_> {
                     ..Controller::default()
                 };
                 let reason = self.packet_in_reason(1);
-                self.to_controller(&how, reason);
+                self.send_to_controller(&how, reason);
             }
             OfPort::NONE | OfPort::UNSET => {}
             port if port == self.in_port() => {
@@ -554,7 +554,7 @@ impl Walk<'_> {
                 reason: 2,
                 ..Controller::default()
             };
-            self.to_controller(&how, 2);
+            self.send_to_controller(&how, 2);
         }
         self.detail(|| format!("IPv{version} decrement TTL exception"));
         self.exit = true;
@@ -570,7 +570,7 @@ impl Walk<'_> {
             self.state.set(FieldId::MplsTtl, ttl - 1);
             return;
         }
-        self.to_controller(
+        self.send_to_controller(
             &Controller {
                 reason: 2,
                 ..Controller::default()

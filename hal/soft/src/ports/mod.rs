@@ -1,3 +1,19 @@
 //! Ports of the software datapath.
+//!
+//! * [`dummy`]: nothing but memory, for tests.
+//! * [`tap`]: a device that the host's stack sees (`internal`, `tap`).
+//! * [`system`]: a device that the host has already.
+//!
+//! The last two move frames with *vnet headers*, so that the host may leave checksums to be
+//! computed and segments to be cut, and get them so. System calls stand in `sys`, the ring that
+//! is shared with the kernel in `ring`, and the program that keeps the host's stack off a
+//! device in `bpf`.
 
+mod bpf;
 pub mod dummy;
+mod link;
+mod ring;
+mod sys;
+pub mod system;
+pub mod tap;
+mod vnet;

@@ -1,0 +1,205 @@
+//! A device that the host has already, taken over by a packet socket.
+//!
+//! Frames come through a ring that is mapped from the kernel, with what the device left
+//! unfinished in a vnet header and a tag that the device took out put back in. They go out with a
+//! vnet header too. While the port lives, the host's stack sees nothing of what the device
+//! receives.
+
+use super::bpf::StackBarrier;
+use super::link::{Link, reason};
+use super::ring::RxRing;
+use super::sys::{self, PacketMreq};
+use super::tap::Tally;
+use super::vnet;
+use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
+use packet::{Packet, edit};
+use rustix::io::writev;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const PACKET_IGNORE_OUTGOING: i32 = 23;
+const PACKET_VNET_HDR: i32 = 15;
+const PACKET_MR_PROMISC: u16 = 1;
+
+/// A device of the host.
+pub struct SystemPort {
+    link: Link,
+    socket: Arc<OwnedFd>,
+    rx: Mutex<Option<RxRing>>,
+    tally: Arc<Tally>,
+    /// The host's stack is kept off while this lives.
+    _barrier: Option<StackBarrier>,
+}
+
+impl SystemPort {
+    /// Takes over the device called `name`.
+    pub fn open(name: &str) -> Result<SystemPort, PortError> {
+        let missing = |e: io::Error| PortError::NoDevice {
+            name: name.into(),
+            why: reason(&e),
+        };
+        let refused = |what: &'static str| {
+            move |e: io::Error| PortError::Refused {
+                name: name.into(),
+                what,
+                why: reason(&e),
+            }
+        };
+        let link = Link::new(name).map_err(refused("socket"))?;
+        let ifindex = link.ifindex().map_err(missing)?;
+        let socket = sys::packet_socket().map_err(refused("packet socket"))?;
+        let fd = socket.as_fd();
+        sys::set_packet_option(fd, PACKET_VNET_HDR, &1).map_err(refused("vnet headers"))?;
+        sys::set_packet_option(fd, PACKET_IGNORE_OUTGOING, &1)
+            .map_err(refused("ignore outgoing"))?;
+        let ring = RxRing::new(fd).map_err(refused("receive ring"))?;
+        let index = i32::try_from(ifindex).unwrap_or(0);
+        let all = PacketMreq {
+            ifindex: index,
+            kind: PACKET_MR_PROMISC,
+            alen: 0,
+            address: [0; 8],
+        };
+        sys::set_packet_option(fd, libc::PACKET_ADD_MEMBERSHIP, &all)
+            .map_err(refused("promiscuous mode"))?;
+        let barrier = StackBarrier::new(ifindex)
+            .inspect_err(|e| {
+                tracing::warn!(target: "netdev_linux",
+                    "{name}: the host's stack also sees what this port receives ({}); \
+                     Linux 6.6 and the right to load eBPF programs would keep it out", reason(e));
+            })
+            .ok();
+        sys::bind_packet(fd, index).map_err(missing)?;
+        Ok(SystemPort {
+            link,
+            socket: Arc::new(socket),
+            rx: Mutex::new(Some(ring)),
+            tally: Arc::default(),
+            _barrier: barrier,
+        })
+    }
+}
+
+impl PacketPort for SystemPort {
+    fn kind(&self) -> &'static str {
+        "system"
+    }
+
+    fn take_rx(&self) -> Vec<Box<dyn RxQueue>> {
+        let ring = self
+            .rx
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        ring.into_iter()
+            .map(|ring| {
+                Box::new(SystemRx {
+                    ring,
+                    scratch: Vec::new(),
+                    socket: self.socket.clone(),
+                    tally: self.tally.clone(),
+                }) as Box<dyn RxQueue>
+            })
+            .collect()
+    }
+
+    fn open_tx(&self) -> Result<Box<dyn TxQueue>, PortError> {
+        Ok(Box::new(SystemTx {
+            socket: self.socket.clone(),
+            tally: self.tally.clone(),
+        }))
+    }
+
+    fn link(&self) -> LinkState {
+        self.link.state()
+    }
+
+    fn counters(&self) -> PortCounters {
+        self.tally.read()
+    }
+
+    fn set_admin(&self, up: bool) -> Result<(), PortError> {
+        self.link.set_admin(up)
+    }
+
+    fn set_mac(&self, mac: u64) -> Result<(), PortError> {
+        self.link.set_mac(mac)
+    }
+
+    fn set_mtu(&self, mtu: u32) -> Result<(), PortError> {
+        self.link.set_mtu(mtu)
+    }
+
+    fn status(&self) -> Vec<(String, String)> {
+        let driver = self.link.driver();
+        driver
+            .map(|d| ("driver_name".to_owned(), d))
+            .into_iter()
+            .collect()
+    }
+}
+
+struct SystemRx {
+    ring: RxRing,
+    scratch: Vec<u8>,
+    socket: Arc<OwnedFd>,
+    tally: Arc<Tally>,
+}
+
+impl RxQueue for SystemRx {
+    fn receive(&mut self, batch: &mut RxBatch) -> io::Result<()> {
+        while !batch.is_full() {
+            let tally = &self.tally;
+            let got = self.ring.receive(&mut self.scratch, |received| {
+                let Some(r) = received.filter(|r| r.frame.len() == r.wire_len) else {
+                    tally.rx_errors.fetch_add(1, Relaxed);
+                    return;
+                };
+                let Some(packet) = batch.add(RxMeta::default()) else {
+                    return;
+                };
+                packet.assign(r.frame);
+                if !vnet::apply(&r.vnet, packet) {
+                    tally.rx_errors.fetch_add(1, Relaxed);
+                    batch.cancel();
+                    return;
+                }
+                if let Some((tpid, tci)) = r.vlan {
+                    edit::push_vlan_tag(packet, tpid, tci);
+                }
+                tally.received(packet.len());
+            });
+            if got.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_fd(&self) -> Option<RawFd> {
+        Some(self.socket.as_raw_fd())
+    }
+}
+
+struct SystemTx {
+    socket: Arc<OwnedFd>,
+    tally: Arc<Tally>,
+}
+
+impl TxQueue for SystemTx {
+    fn send(&mut self, packet: &Packet) -> bool {
+        let header = vnet::header(packet);
+        let parts = [io::IoSlice::new(&header), io::IoSlice::new(packet.frame())];
+        let ok = match writev(&self.socket, &parts) {
+            Ok(_) => true,
+            // An error of an earlier frame (the device was down) is told once; try again.
+            Err(_) => writev(&self.socket, &parts).is_ok(),
+        };
+        self.tally.sent(packet.len(), ok);
+        ok
+    }
+
+    fn flush(&mut self) {}
+}
