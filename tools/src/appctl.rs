@@ -6,7 +6,7 @@ use clock::Clock;
 use daemon::control::{Client, socket_of};
 use daemon::{log, options};
 use ovsdb::{Json, json};
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 struct Options {

@@ -1,14 +1,17 @@
 //! The command-line tools. They speak the public protocols and know nothing of the daemons' inside.
 //!
 //! * [`appctl`]: `ovs-appctl`
+//! * [`vsctl`]: `ovs-vsctl`, on [`ctl`], the engine of commands on a database
 //! * [`ovsdb_client`], [`ovsdb_tool`]: `ovsdb-client`, `ovsdb-tool`
 //!
 //! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`).
 
 pub mod appctl;
+pub mod ctl;
 pub mod deadline;
 pub mod getopt;
 pub mod logging;
 pub mod ovsdb_client;
 pub mod ovsdb_tool;
+pub mod vsctl;
 pub mod ofctl;

@@ -1,0 +1,5 @@
+//! `ovs-vsctl`; see `tools::vsctl`.
+
+fn main() -> std::process::ExitCode {
+    tools::vsctl::main()
+}
