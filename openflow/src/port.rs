@@ -60,7 +60,7 @@ impl OfPort {
 
     /// Reads OpenFlow 1.1's form: numbers between 0xff00 and 0xfffffff7 are refused.
     pub fn from_u32(n: u32) -> Result<OfPort, OfError> {
-        if n < OfPort::MAX.0 || n >= OfPort::UNSET.0 {
+        if !(OfPort::MAX.0..OfPort::UNSET.0).contains(&n) {
             Ok(OfPort(n))
         } else {
             Err(OfError::OFPBAC_BAD_OUT_PORT)

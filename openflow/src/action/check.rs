@@ -250,15 +250,11 @@ impl State {
                     self.m.set(FieldId::EthType, 0xffff);
                 }
             }
-            Action::FinTimeout { .. } => {
-                if self.ip_proto() != 6 {
-                    self.inconsistent();
-                }
+            Action::FinTimeout { .. } if self.ip_proto() != 6 => {
+                self.inconsistent();
             }
-            Action::Resubmit { ct, .. } => {
-                if *ct && !meets(&self.m, Prereq::Ct) {
-                    return Err(OfError::OFPBAC_MATCH_INCONSISTENT.into());
-                }
+            Action::Resubmit { ct, .. } if *ct && !meets(&self.m, Prereq::Ct) => {
+                return Err(OfError::OFPBAC_MATCH_INCONSISTENT.into());
             }
             Action::Learn(l) => self.learn(l)?,
             Action::Multipath(mp) => self.target(mp.dst)?,
@@ -278,10 +274,8 @@ impl State {
             Action::WriteActions(list) => {
                 self.nested(list)?;
             }
-            Action::Meter(id) => {
-                if *id == 0 || *id > 0xffff_0000 {
-                    return Err(OfError::OFPMMFC_INVALID_METER.into());
-                }
+            Action::Meter(id) if (*id == 0 || *id > 0xffff_0000) => {
+                return Err(OfError::OFPMMFC_INVALID_METER.into());
             }
             Action::GotoTable(t) => {
                 let Limits {

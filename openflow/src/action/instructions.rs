@@ -28,7 +28,7 @@ pub fn decode_instructions(bytes: &[u8], version: Version) -> Result<Vec<Action>
         return Ok(list);
     }
     let bad_len = || DecodeError::from(OfError::OFPBIC_BAD_LEN);
-    if bytes.len() % 8 != 0 {
+    if !bytes.len().is_multiple_of(8) {
         let text = format!(
             "OpenFlow message instructions length {} is not a multiple of 8",
             bytes.len()
@@ -116,7 +116,7 @@ pub fn decode_instructions(bytes: &[u8], version: Version) -> Result<Vec<Action>
 }
 
 fn decode_actions_field(bytes: &[u8], version: Version) -> Result<Vec<Action>> {
-    if bytes.len() % 8 != 0 {
+    if !bytes.len().is_multiple_of(8) {
         let text = format!(
             "OpenFlow message actions length {} is not a multiple of 8",
             bytes.len()
@@ -136,7 +136,7 @@ pub(crate) fn pull_actions(
     len: usize,
     version: Version,
 ) -> Result<Vec<Action>> {
-    if len % 8 == 0 && len > r.left() {
+    if len.is_multiple_of(8) && len > r.left() {
         let text = format!(
             "OpenFlow message actions length {len} exceeds remaining message length ({})",
             r.left()
@@ -147,7 +147,7 @@ pub(crate) fn pull_actions(
             text,
         ));
     }
-    if len % 8 != 0 {
+    if !len.is_multiple_of(8) {
         let text = format!("OpenFlow message actions length {len} is not a multiple of 8");
         return Err(DecodeError::noted(
             OfError::OFPBRC_BAD_LEN,

@@ -518,12 +518,10 @@ fn put_body(w: &mut Writer, kind: Kind, protocol: Protocol, message: &Message) {
     let v = protocol.version();
     let old = v == Version::Of10;
     match message {
-        M::Hello { versions } => {
-            if *versions != Versions::up_to(v.wire()) {
-                w.u16(1);
-                w.u16(8);
-                w.u32(versions.0);
-            }
+        M::Hello { versions } if *versions != Versions::up_to(v.wire()) => {
+            w.u16(1);
+            w.u16(8);
+            w.u32(versions.0);
         }
         M::Error(e) => config_wire::put_error(w, e, v),
         M::EchoRequest(data) | M::EchoReply(data) => w.bytes(data),
@@ -633,11 +631,9 @@ fn put_body(w: &mut Writer, kind: Kind, protocol: Protocol, message: &Message) {
             w.u32(*queue);
         }
         M::QueueStatsReply { queues, .. } => port_wire::put_queue_stats(w, queues, v),
-        M::PortDescRequest(p) => {
-            if v >= Version::Of15 {
-                w.u32(p.0);
-                w.u32(0);
-            }
+        M::PortDescRequest(p) if v >= Version::Of15 => {
+            w.u32(p.0);
+            w.u32(0);
         }
         M::PortDescReply { ports, .. } => {
             for p in ports {

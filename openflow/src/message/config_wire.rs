@@ -270,7 +270,7 @@ pub(super) fn tlv_maps(r: &mut Reader<'_>, max: u16) -> Result<Vec<TlvMap>> {
             index: r.u16()?,
         };
         r.skip(2)?;
-        if m.len % 4 != 0 || m.len > 124 {
+        if !m.len.is_multiple_of(4) || m.len > 124 {
             let text = format!(
                 "tlv table option length ({}) is not a valid option size",
                 m.len

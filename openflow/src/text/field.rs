@@ -51,13 +51,13 @@ impl Flags {
 
     /// Reads `a|b`, `+a-b`, or numbers.
     fn parse(self, text: &str) -> Parsed {
-        if let Some((value, mask)) = text.split_once('/') {
-            if let (Ok((v, "")), Ok((m, ""))) = (parse_int(value, 4), parse_int(mask, 4)) {
-                if (v | m) & !u128::from(self.allowed) != 0 {
-                    return self.unknown(text);
-                }
-                return Ok((v, m));
+        if let Some((value, mask)) = text.split_once('/')
+            && let (Ok((v, "")), Ok((m, ""))) = (parse_int(value, 4), parse_int(mask, 4))
+        {
+            if (v | m) & !u128::from(self.allowed) != 0 {
+                return self.unknown(text);
             }
+            return Ok((v, m));
         }
         if text.starts_with(['+', '-']) {
             let (mut flags, mut mask) = (0, 0);

@@ -483,10 +483,10 @@ pub fn format_flow_stats(f: &FlowStats, names: &Names, stats: bool) -> String {
     if let (true, Some(age)) = (stats, f.idle_age) {
         out.push_str(&format!("idle_age={age}, "));
     }
-    if let (true, Some(age)) = (stats, f.hard_age) {
-        if u32::from(age) != f.duration.sec {
-            out.push_str(&format!("hard_age={age}, "));
-        }
+    if let (true, Some(age)) = (stats, f.hard_age)
+        && u32::from(age) != f.duration.sec
+    {
+        out.push_str(&format!("hard_age={age}, "));
     }
     let m = format_match(&f.matching, names, f.priority);
     if !m.is_empty() {

@@ -33,7 +33,10 @@ fn warn_about(f: &ParsedFlow) {
         let notes: Vec<openflow::error::Note> = lines
             .into_iter()
             .map(|text| openflow::error::Note {
-                module: "ofp_match", text, limited: false })
+                module: "ofp_match",
+                text,
+                limited: false,
+            })
             .collect();
         super::inform(&notes);
     }

@@ -111,7 +111,10 @@ impl Link {
                          supports versions {theirs})"
                     );
                     warn(&[openflow::error::Note {
-                        module: "vconn", text, limited: false }]);
+                        module: "vconn",
+                        text,
+                        limited: false,
+                    }]);
                     return Err(format!(
                         "{name}: failed to connect to socket (Protocol error)"
                     ));

@@ -9,7 +9,6 @@ use openflow::action::instructions::{
 };
 use openflow::text::{
     DEFAULT_PRIORITY, KeyValues, Names, ParseCommand, ParsedFlow, format_actions, format_match,
-
 };
 use openflow::{
     FlowCommand, Message, OfError, Protocol, Protocols, Version, Versions, Xid, encode, encode_for,

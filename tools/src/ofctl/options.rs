@@ -113,7 +113,6 @@ fn versions(text: &str) -> Result<Versions, String> {
 pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String> {
     let mut o = defaults();
     let mut words = Vec::new();
-    let mut formats_given = false;
     let mut versions_given = false;
     let mut it = args.into_iter();
     while let Some(arg) = it.next() {
@@ -188,7 +187,6 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
                 }
                 "flow-format" => {
                     o.formats = Protocols::parse(&text)?;
-                    formats_given = true;
                 }
                 "packet-in-format" => o.packet_in_format = Some(text),
                 "timeout" => {
@@ -230,15 +228,16 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
             }
         }
     }
-    if o.bundle && !versions_given {
-        // Bundles want 1.4, or 1.3 with the extension.
-        o.versions = versions("OpenFlow13,OpenFlow14,OpenFlow15")?;
-    } else if !versions_given {
-        o.versions = if formats_given {
-            o.formats.versions()
-        } else {
-            Versions::ALL
-        };
+    if !versions_given {
+        o.versions = Versions::only(Version::Of10);
+    }
+    if o.bundle {
+        // Bundles came with 1.4, and with an extension in 1.3.
+        for v in [Version::Of14, Version::Of13] {
+            if !versions_given {
+                o.versions = o.versions.with(v);
+            }
+        }
     }
     let by_version = Protocols::of_versions(o.versions);
     let both = o.formats.and(by_version);
