@@ -173,7 +173,7 @@ fn ask(options: &Options) -> Result<ExitCode, String> {
     match outcome {
         Ok(reply) => {
             let text = match (options.json, &reply) {
-                (true, _) if options.pretty => json::to_string_pretty(&reply),
+                (true, _) if options.pretty => pretty(&reply),
                 (true, _) => json::to_string(&reply),
                 (false, _) => as_text(&reply)?,
             };
@@ -206,6 +206,49 @@ fn as_text(reply: &Json) -> Result<String, String> {
             log::complain(&format!("Unexpected reply type in JSON rpc reply: {kind}"));
             daemon::process::exit(2)
         }
+    }
+}
+
+/// A document with a line for each member and element, in the layout that scripts compare:
+/// closing brackets stay on the last line.
+fn pretty(json: &Json) -> String {
+    let mut out = String::new();
+    write_pretty(json, 1, &mut out);
+    out
+}
+
+fn write_pretty(value: &Json, depth: usize, out: &mut String) {
+    let line = |out: &mut String| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    match value {
+        Json::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                line(out);
+                write_pretty(item, depth + 1, out);
+            }
+            out.push(']');
+        }
+        Json::Object(members) => {
+            out.push('{');
+            line(out);
+            for (at, (name, member)) in members.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                    line(out);
+                }
+                json::write_str(name, out);
+                out.push_str(": ");
+                write_pretty(member, depth + 1, out);
+            }
+            out.push('}');
+        }
+        plain => out.push_str(&json::to_string(plain)),
     }
 }
 
@@ -255,4 +298,18 @@ Other options:
   -V, --version      Display ovs-appctl version information
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pretty;
+    use serde_json::json;
+
+    #[test]
+    fn brackets_close_on_the_last_line() {
+        let document = json!({"a": [1, {"b": "c"}], "d": {}, "e": []});
+        let text =
+            "{\n  \"a\": [\n    1,\n    {\n      \"b\": \"c\"}],\n  \"d\": {\n    },\n  \"e\": []}";
+        assert_eq!(pretty(&document), text);
+    }
 }

@@ -1,8 +1,8 @@
 //! The command-line tools. They speak the public protocols and know nothing of the daemons' inside.
 //!
-//! * [`appctl`]: `ovs-appctl`
-//! * [`vsctl`]: `ovs-vsctl`, on [`ctl`], the engine of commands on a database
-//! * [`ovsdb_client`], [`ovsdb_tool`]: `ovsdb-client`, `ovsdb-tool`
+//! * `ovs-appctl` is in [`appctl`]
+//! * `ovs-vsctl` is in [`vsctl`], on [`ctl`], the engine of commands on a database
+//! * `ovsdb-client` and `ovsdb-tool` are in [`ovsdb_client`] and [`ovsdb_tool`]
 //!
 //! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`).
 
