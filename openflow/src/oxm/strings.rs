@@ -98,8 +98,11 @@ pub fn entries_from_string(text: &str) -> Result<Vec<u8>, String> {
                 return Err(format!("{}: hex digits expected", value.len()));
             }
             put_header(&mut w, row, mask.is_some(), len);
-        } else if let Ok(header) = u32::from_str_radix(name, 16) {
+        } else if let (8, Ok(header)) = (name.len(), u32::from_str_radix(name, 16)) {
             w.u32(header);
+        } else if let (16, Ok(header)) = (name.len(), u64::from_str_radix(name, 16)) {
+            // With its experimenter.
+            w.u64(header);
         } else {
             return Err(format!("{text}: unknown field `{name}'"));
         }

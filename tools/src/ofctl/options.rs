@@ -233,11 +233,11 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
     }
     if o.bundle {
         // Bundles came with 1.4, and with an extension in 1.3.
-        for v in [Version::Of14, Version::Of13] {
-            if !versions_given {
-                o.versions = o.versions.with(v);
-            }
+        let able = Protocols::OF13_UP.versions();
+        if o.versions.and(able).newest().is_none() {
+            o.versions = o.versions.with(Version::Of14);
         }
+        o.versions = o.versions.and(able);
     }
     let by_version = Protocols::of_versions(o.versions);
     let both = o.formats.and(by_version);
