@@ -69,9 +69,10 @@ pub(super) fn put_ct(w: &mut Writer, ct: &Ct, version: Version) {
     encode::put_actions(w, &ct.actions, version);
 }
 
-/// Offset and width in sixteen bits.
+/// Offset and width in sixteen bits. A width over 64 has no room and runs into the offset, as
+/// it does in every switch that speaks this form.
 pub(super) fn pack(sf: Subfield) -> u16 {
-    u16::from(sf.ofs) << 6 | (u16::from(sf.bits).saturating_sub(1) & 0x3f)
+    u16::from(sf.ofs) << 6 | u16::from(sf.bits).saturating_sub(1)
 }
 
 pub(super) fn nat(b: &mut Reader<'_>) -> Result<Action> {
