@@ -152,11 +152,7 @@ fn body(
             nicira: kind == NxtSetAsyncConfig2,
         },
         NxtSetFlowFormat => M::SetFlowFormat(r.u32()?),
-        NxtFlowModTableId => {
-            r.skip(7)?;
-            // The flag stands before the padding in some senders and behind it in none.
-            M::FlowModTableId(r.u8()? != 0)
-        }
+        NxtFlowModTableId => M::FlowModTableId(r.u8()? != 0),
         NxtSetPacketInFormat => M::SetPacketInFormat(match r.u32()? {
             0 => PacketInFormat::Standard,
             1 => PacketInFormat::Nxt,
@@ -559,8 +555,8 @@ fn put_body(w: &mut Writer, kind: Kind, protocol: Protocol, message: &Message) {
         M::SetAsync { config, .. } => config_wire::put_async(w, config, v),
         M::SetFlowFormat(n) | M::FlowMonitorCancel(n) => w.u32(*n),
         M::FlowModTableId(on) => {
-            w.zeros(7);
             w.u8(u8::from(*on));
+            w.zeros(7);
         }
         M::SetPacketInFormat(f) => w.u32(*f as u32),
         M::SetControllerId(id) | M::CtFlushZone(id) => {
