@@ -187,7 +187,9 @@ fn mark_arguments(arguments: &str) -> String {
     let mark = |(at, word): (usize, &str)| {
         let repeated = word.ends_with("...");
         let word = word.trim_end_matches("...");
-        let whole = word.strip_prefix('[').and_then(|word| word.strip_suffix(']'));
+        let whole = word
+            .strip_prefix('[')
+            .and_then(|word| word.strip_suffix(']'));
         // Optional parts of a word are marked where they begin.
         let parts = whole.unwrap_or(word).replace('[', "?").replace(']', "");
         match (whole.is_some(), repeated) {

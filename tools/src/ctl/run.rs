@@ -50,7 +50,7 @@ pub fn main(program: &Program) -> ExitCode {
     let clock = Clock::real();
     log::start(
         &daemon::options::program_name(),
-        &[program.module, "db_ctl_base"],
+        &[program.module, "db_ctl_base", "ovsdb_idl"],
         &clock,
     );
     for spec in ["any:console:warn", "reconnect:warn"] {
@@ -392,7 +392,9 @@ fn judge(results: &[Json], dry_run: bool) -> Result<Verdict, Failure> {
 }
 
 fn transaction_error(error: &Json) -> Failure {
-    Failure::Fatal(format!("transaction error: {}", json::to_string(error)))
+    let text = format!("transaction error: {}", json::to_string(error));
+    tracing::warn!(target: "ovsdb_idl", "{text}");
+    Failure::Fatal(text)
 }
 
 /// The UUIDs that the server gave to new rows, by those that stood for them.

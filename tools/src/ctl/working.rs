@@ -34,9 +34,12 @@ struct Change {
 pub struct Working {
     view: View,
     schema: Arc<Schema>,
-    changes: BTreeMap<(String, Uuid), Change>,
+    /// By table and row.
+    changes: BTreeMap<String, BTreeMap<Uuid, Change>>,
     /// New rows in the order in which they were made.
     made: Vec<(String, Uuid)>,
+    /// Those of them whose UUID the server chooses.
+    named: BTreeSet<Uuid>,
     verified: BTreeSet<(String, Uuid, String)>,
     increment: Option<(String, Uuid, String)>,
     comment: String,
@@ -61,6 +64,7 @@ impl Working {
             schema,
             changes: BTreeMap::new(),
             made: Vec::new(),
+            named: BTreeSet::new(),
             verified: BTreeSet::new(),
             increment: None,
             comment: String::new(),
@@ -81,11 +85,14 @@ impl Working {
         self.schema.table(table)?.column(column)
     }
 
+    fn changed(&self, table: &str, row: Uuid) -> Option<&Change> {
+        self.changes.get(table)?.get(&row)
+    }
+
     /// The rows of a table: those of the view by UUID, then new ones.
     pub fn rows(&self, table: &str) -> Vec<Uuid> {
         let is_there = |uuid: &Uuid| {
-            self.changes
-                .get(&(table.to_string(), *uuid))
+            self.changed(table, *uuid)
                 .is_none_or(|change| !change.deleted)
         };
         let new = self
@@ -103,7 +110,7 @@ impl Working {
 
     /// Whether there is such a row.
     pub fn exists(&self, table: &str, row: Uuid) -> bool {
-        match self.changes.get(&(table.to_string(), row)) {
+        match self.changed(table, row) {
             Some(change) => !change.deleted,
             None => self.view.row(table, row).is_some(),
         }
@@ -111,13 +118,13 @@ impl Working {
 
     /// Whether the row is new, so that any column may be set.
     pub fn is_new(&self, table: &str, row: Uuid) -> bool {
-        let change = self.changes.get(&(table.to_string(), row));
+        let change = self.changed(table, row);
         change.is_some_and(|change| change.origin != Origin::View)
     }
 
     /// What a column holds; empty if there is no such column.
     pub fn get(&self, table: &str, row: Uuid, column: &str) -> Datum {
-        let change = self.changes.get(&(table.to_string(), row));
+        let change = self.changed(table, row);
         if let Some(datum) = change.and_then(|change| change.columns.get(column)) {
             return datum.clone();
         }
@@ -165,13 +172,12 @@ impl Working {
     }
 
     fn change(&mut self, table: &str, row: Uuid) -> &mut Change {
-        self.changes
-            .entry((table.to_string(), row))
-            .or_insert_with(|| Change {
-                origin: Origin::View,
-                deleted: false,
-                columns: BTreeMap::new(),
-            })
+        let rows = self.changes.entry(table.to_string()).or_default();
+        rows.entry(row).or_insert_with(|| Change {
+            origin: Origin::View,
+            deleted: false,
+            columns: BTreeMap::new(),
+        })
     }
 
     /// Sets a column.
@@ -221,8 +227,11 @@ impl Working {
             deleted: false,
             columns: BTreeMap::new(),
         };
-        self.changes.insert((table.to_string(), uuid), change);
+        *self.change(table, uuid) = change;
         self.made.push((table.to_string(), uuid));
+        if !kept {
+            self.named.insert(uuid);
+        }
     }
 
     /// Deletes a row.
@@ -255,18 +264,19 @@ impl Working {
             inserts: Vec::new(),
             increment: None,
         };
-        let new = self.made.iter();
-        let old = self
-            .changes
-            .iter()
-            .filter(|(_, c)| c.origin == Origin::View)
-            .map(|(k, _)| k);
+        let new = self.made.iter().map(|(table, row)| (table.as_str(), *row));
+        let all = self.changes.iter().flat_map(|(table, rows)| {
+            rows.iter()
+                .map(move |(row, change)| (table.as_str(), *row, change))
+        });
+        let old = all
+            .filter(|(_, _, change)| change.origin == Origin::View)
+            .map(|(table, row, _)| (table, row));
         let mut changes = Vec::new();
-        for key in new.chain(old) {
-            let Some(change) = self.changes.get(key) else {
+        for (table, row) in new.chain(old) {
+            let Some(change) = self.changed(table, row) else {
                 continue;
             };
-            let (table, row) = (key.0.as_str(), key.1);
             let is_new = change.origin != Origin::View;
             match (is_new, change.deleted) {
                 (true, true) => {}
@@ -367,15 +377,8 @@ impl Working {
         columns
     }
 
-    fn is_named(&self, uuid: Uuid) -> bool {
-        self.made.iter().any(|(table, made)| {
-            let change = self.changes.get(&(table.clone(), *made));
-            *made == uuid && change.is_some_and(|change| change.origin == Origin::New)
-        })
-    }
-
     fn uuid_json(&self, uuid: Uuid) -> Json {
-        if self.is_named(uuid) {
+        if self.named.contains(&uuid) {
             json!(["named-uuid", uuid.row_name()])
         } else {
             uuid.to_json()
