@@ -10,6 +10,7 @@ use crate::deadline;
 use crate::ovsdb_client::table::{Format, Printer, Table};
 use clock::Clock;
 use daemon::log;
+use daemon::stream::Address;
 use ovsdb::replica::{self, Replica};
 use ovsdb::{Atom, Json, Symbols, Uuid, json};
 use std::collections::BTreeMap;
@@ -159,7 +160,7 @@ impl Session<'_> {
         let db = &self.options.db;
         let mut wanted = replica::Options::new(db, self.program.database);
         wanted.rundir = daemon::dirs::rundir().to_string_lossy().into_owned();
-        let mut replica = Replica::start(clock, wanted).map_err(|e| format!("{db}: {e}"))?;
+        let mut replica = Replica::start(clock, wanted).map_err(|e| unusable(db, e))?;
         loop {
             self.synced(&mut replica).await?;
             if let Some(mut done) = self.execute(&replica)? {
@@ -364,6 +365,17 @@ impl Session<'_> {
             log::complain(&complaint);
         }
         Err(Failure::Exit(DATA_ERROR))
+    }
+}
+
+/// Why `db` is no place to connect to.
+fn unusable(db: &str, error: String) -> String {
+    match db.parse() {
+        Err::<Address, _>(e) => e.to_string(),
+        Ok(Address::Passive(_)) => {
+            format!("{db}: cannot wait for a database to connect (use unix: or tcp:)")
+        }
+        Ok(Address::Active(_)) => error,
     }
 }
 
