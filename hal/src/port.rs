@@ -86,7 +86,8 @@ impl RxBatch {
     }
 }
 
-/// Frames and bytes that a port has moved since it was opened.
+/// Frames and bytes that a port has moved since it was opened; [`PortCounters::UNKNOWN`] where
+/// nobody counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct PortCounters {
@@ -98,6 +99,11 @@ pub struct PortCounters {
     pub tx_bytes: u64,
     pub tx_dropped: u64,
     pub tx_errors: u64,
+}
+
+impl PortCounters {
+    /// What stands where nobody counts.
+    pub const UNKNOWN: u64 = u64::MAX;
 }
 
 /// How a port stands.

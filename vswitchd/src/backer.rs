@@ -240,6 +240,7 @@ impl Backer {
     }
 
     fn miss(&mut self, mut upcall: Upcall, install: bool) {
+        daemon::count!("upcall_miss");
         let now = self.clock.now();
         let input = Input {
             key: &upcall.key,
@@ -312,6 +313,7 @@ impl Backer {
             tracing::warn!(target: "ofproto_dpif_upcall", "could not install flow {ufid}: {e}");
             return;
         }
+        daemon::count!("dpif_flow_put");
         self.offload.flow_added(&put);
         self.ukeys.insert(
             ufid,
@@ -400,6 +402,7 @@ impl Backer {
 
     /// Visits all flows.
     pub fn revalidate(&mut self) {
+        daemon::count!("revalidate");
         let now = self.clock.now();
         self.next_visit = now + self.limits.max_revalidator;
         let check = std::mem::take(&mut self.changed);

@@ -44,6 +44,8 @@ pub fn watched() -> &'static [&'static str] {
 /// Registers all commands that the daemon answers.
 pub fn register(commands: &Commands) {
     appctl::register(commands);
+    // Batches here have a fixed size; scripts look whether theirs ever had to grow.
+    daemon::count!("dp_packet_batch_grow", 0);
     commands.register("exit", "[--cleanup]", 0, 1);
     commands.register("time/stop", "", 0, 0);
     commands.register("time/warp", "[large_msecs] msecs", 1, 2);
@@ -99,10 +101,14 @@ impl Daemon {
         loop {
             self.turn().await;
             let clock = self.switch.clock().clone();
-            let deadline = self.switch.next_deadline().min(self.next_stats);
-            let deadline = deadline
-                .min(self.next_link_check)
-                .min(self.controllers.deadline());
+            let mut deadline = self.switch.next_deadline().min(self.controllers.deadline());
+            if self.configured.is_some() {
+                deadline = deadline.min(self.next_link_check);
+            }
+            if deadline <= clock.now() {
+                // Other tasks of this thread get their turn all the same.
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 biased;
                 call = self.calls.recv() => {
@@ -178,13 +184,13 @@ impl Daemon {
 
     async fn write_status(&mut self) {
         let now = self.switch.clock().now();
-        if self.configured.is_none() || !self.replica.is_synced() {
-            return;
-        }
         if now < self.next_link_check && self.reached.is_none_or(|r| !self.owes(r)) {
             return;
         }
         self.next_link_check = now + LINK_CHECK;
+        if self.configured.is_none() || !self.replica.is_synced() {
+            return;
+        }
         let view = self.replica.view();
         let mut cells = status::status(&self.switch, &self.controllers.status());
         if now >= self.next_stats {

@@ -137,7 +137,10 @@ pub fn statistics(switch: &Switch) -> Vec<Cell> {
                 ("tx_dropped", c.tx_dropped),
                 ("tx_errors", c.tx_errors),
             ];
-            let numbers = numbers.map(|(k, v)| (k, i64::try_from(v).unwrap_or(i64::MAX)));
+            let known = numbers
+                .into_iter()
+                .filter(|(_, v)| *v != hal::PortCounters::UNKNOWN);
+            let numbers = known.map(|(k, v)| (k, i64::try_from(v).unwrap_or(i64::MAX)));
             out.push(Cell {
                 table: "Interface",
                 row: i.config.uuid,

@@ -310,16 +310,11 @@ fn check_port(
 }
 
 fn features(c: &Connection, bridge: &BridgeState, backer: &Backer) -> Features {
-    // Flow, table and port statistics, queue statistics, and in 1.0 matching of ARP addresses.
-    let capabilities = 0x1
-        | 0x2
-        | 0x4
-        | 0x40
-        | if c.version == Some(Version::Of10) {
-            0x80
-        } else {
-            0
-        };
+    // Flow, table, port and queue statistics.
+    let basic = 0x1 | 0x2 | 0x4 | 0x40;
+    // In 1.0 also matching of ARP addresses.
+    let old = c.version.is_none_or(|v| v == Version::Of10);
+    let capabilities = if old { basic | 0x80 } else { basic };
     Features {
         datapath_id: bridge.ofproto.datapath_id,
         n_buffers: 0,

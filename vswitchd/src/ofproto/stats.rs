@@ -185,7 +185,14 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
         hw_addr: [mac[2], mac[3], mac[4], mac[5], mac[6], mac[7]],
         name: port.name.to_string(),
         config: port.config | down,
-        state: if link.carrier { 0 } else { 1 },
+        // Link down, or live.
+        state: if !link.carrier {
+            1
+        } else if link.admin_up {
+            4
+        } else {
+            0
+        },
         curr,
         advertised: 0,
         supported: 0,
