@@ -50,8 +50,17 @@ impl DummyPort {
             mtu: 1500,
             ..Default::default()
         };
+        let unknown = PortCounters::UNKNOWN;
+        let counters = PortCounters {
+            rx_dropped: unknown,
+            rx_errors: unknown,
+            tx_dropped: unknown,
+            tx_errors: unknown,
+            ..PortCounters::default()
+        };
         let state = State {
             link,
+            counters,
             ..State::default()
         };
         DummyPort {
