@@ -306,7 +306,7 @@ impl Backer {
         let put = FlowPut {
             ufid,
             key: key.clone(),
-            mask: outcome.mask,
+            mask,
             actions,
         };
         if let Err(e) = self.datapath.put_flow(put.clone()) {
