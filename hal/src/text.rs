@@ -109,9 +109,17 @@ fn format_cookie(cookie: &UserCookie) -> String {
     match cookie {
         UserCookie::SlowPath(reason) => format!("slow_path({})", reason.name()),
         UserCookie::Controller(c) => format!(
-            "controller(reason={},dont_send=0,continuation=0,recirc_id={},rule_cookie={:#x},\
+            "controller(reason={},dont_send=0,continuation=0,recirc_id={},rule_cookie={},\
              controller_id={},max_len={})",
-            c.reason, c.recirc_id.0, c.rule_cookie, c.controller_id, c.max_len
+            c.reason,
+            c.recirc_id.0,
+            if c.rule_cookie == 0 {
+                "0".to_owned()
+            } else {
+                format!("{:#x}", c.rule_cookie)
+            },
+            c.controller_id,
+            c.max_len
         ),
     }
 }

@@ -320,7 +320,11 @@ fn parse_transport(
     let ports = |h: &[u8]| u64::from(be32(h, 0)) << 32;
     match proto {
         ipproto::TCP => {
-            if let Some(tcp) = cur.peek::<20>() {
+            let fits = |tcp: &[u8; 20]| {
+                let len = usize::from(tcp[12] >> 4) * 4;
+                (20..=cur.left().len()).contains(&len)
+            };
+            if let Some(tcp) = cur.peek::<20>().filter(|t| fits(t)) {
                 key.push(34, u64::from(be16(tcp, 12) & 0xfff));
                 key.push(39, ports(tcp));
             }

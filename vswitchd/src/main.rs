@@ -178,7 +178,7 @@ async fn serve(options: Options, clock: Clock, start: process::Start) {
     let commands = control::Commands::new();
     main_loop::register(&commands);
     let name = options.control.unixctl.as_deref();
-    let (_control, calls) =
+    let (control, calls) =
         control::serve(name, commands, &clock).unwrap_or_else(|e| die(&e.to_string()));
     let mut replica = Replica::start(clock.clone(), remote).unwrap_or_else(|e| die(&e));
     let provider = LocalProvider::new(clock.clone(), dummy);
@@ -205,4 +205,5 @@ async fn serve(options: Options, clock: Clock, start: process::Start) {
         }
         None => work.await,
     }
+    control.close().await;
 }

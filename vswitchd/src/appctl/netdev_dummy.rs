@@ -28,14 +28,35 @@ pub(super) fn parse_packet(spec: &str, len: usize) -> Result<Vec<u8>, String> {
     let key = packet::odp::parse_key(spec, &|_| None)
         .map_err(|e| format!("bad packet or flow syntax ({e})"))?;
     let state = FlowState::from_key(&key);
-    // Without a length, a frame is as long as the shortest that Ethernet has.
     let bare = compose(&state, 0).len();
-    let wanted = if len == 0 {
-        64usize.max(bare)
-    } else {
-        len.max(bare)
+    let payload = match len {
+        // Without a length, what has a payload by nature has 64 bytes of it.
+        0 if has_payload(&state) => 64,
+        n => n.saturating_sub(bare),
     };
-    Ok(compose(&state, wanted - bare).frame().to_vec())
+    Ok(compose(&state, payload).frame().to_vec())
+}
+
+/// Whether packets of this kind usually carry something.
+fn has_payload(state: &FlowState) -> bool {
+    use packet::FieldId::*;
+    let v6 = match state.get(EthType) {
+        0x800 => false,
+        0x86dd => true,
+        _ => return false,
+    };
+    if state.get(IpFrag) & 2 != 0 {
+        return false;
+    }
+    let kind = (state.get(Icmpv4Type), state.get(Icmpv4Code));
+    match state.get(IpProto) {
+        // Not the segments that begin or end a connection.
+        6 => state.get(TcpFlags) & 0x7 == 0,
+        17 => true,
+        1 if !v6 => matches!(kind, (0 | 8, 0)),
+        58 if v6 => matches!(kind, (128 | 129, 0)),
+        _ => false,
+    }
 }
 
 pub(super) fn receive(switch: &mut Switch, args: &[String], _: Format) -> Outcome {

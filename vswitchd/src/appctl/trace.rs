@@ -125,7 +125,12 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
             }
             let parsed = of_text::parse_flow(flow, ParseCommand::Stats, &names)?;
             let state = parsed.flow.matching.value().clone();
-            let in_port = OfPort(state.get(FieldId::InPortOxm) as u32);
+            let asked = parsed.flow.matching.mask().get(FieldId::InPortOxm) != 0;
+            let in_port = if asked {
+                OfPort(state.get(FieldId::InPortOxm) as u32)
+            } else {
+                OfPort::NONE
+            };
             let key = with_frame(state.to_key(), frame);
             Ok(Subject {
                 kind: bridge.kind.clone(),
@@ -261,6 +266,14 @@ fn whole(state: &FlowState) -> Match {
             }
             mask.add_all(field);
         }
+    }
+    if matches!(
+        (eth_type, state.get(FieldId::IpProto)),
+        (0x800, 1) | (0x86dd, 58)
+    ) {
+        // OpenFlow's type and code fill the ports' places.
+        mask.add_all(FieldId::TcpSrc);
+        mask.add_all(FieldId::TcpDst);
     }
     Match::new(state.clone(), mask)
 }

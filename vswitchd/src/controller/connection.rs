@@ -246,10 +246,22 @@ impl Connection {
         if implicit && self.version.is_none_or(|v| v >= Version::Of13) {
             return;
         }
-        if !self.wants(AsyncKind::PacketIn, message.reason) {
+        let old = self.version.is_none_or(|v| v < Version::Of13);
+        let reason = match message.reason {
+            // A flow that stands for a table's miss is a flow to controllers before 1.3.
+            0 if !implicit && old => 1,
+            // Reasons that came with 1.4: action set, group, packet-out.
+            3..=5 if self.version.is_none_or(|v| v < Version::Of14) => 1,
+            r => r,
+        };
+        if !self.wants(AsyncKind::PacketIn, reason) {
             return;
         }
         let mut m = message.clone();
+        m.reason = reason;
+        if implicit {
+            m.cookie = openflow::Cookie(0);
+        }
         m.format = self.packet_in_format;
         self.send(&Message::PacketIn(Box::new(m)));
     }

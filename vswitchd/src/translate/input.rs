@@ -56,6 +56,10 @@ pub(super) struct Walk<'w> {
     pub in_miss: bool,
     /// No more actions of this bridge are done.
     pub exit: bool,
+    /// No more actions of this list are done.
+    pub end_list: bool,
+    /// The actions being done are a packet-out's own.
+    pub in_packet_out: bool,
     /// The datapath must look at the packet again before these actions can be done.
     pub freezing: Option<Vec<Action>>,
     /// A label has been taken off and what is under it has not been looked at.
@@ -107,6 +111,8 @@ pub fn translate(world: &World, interner: &mut Interner, input: &Input<'_>) -> O
         in_action_set: false,
         in_miss: false,
         exit: false,
+        end_list: false,
+        in_packet_out: matches!(input.start, Start::Actions(..)),
         freezing: None,
         was_mpls: false,
         failed: false,
@@ -208,6 +214,14 @@ impl Walk<'_> {
             slots::MPLS_LSE
                 .iter()
                 .for_each(|s| s.set(&mut seen.words, 0));
+        }
+        // Type and code of ICMP have eight bits in a datapath.
+        let proto = self.original.get(FieldId::IpProto);
+        if matches!((eth_type, proto), (0x800, 1) | (0x86dd, 58)) {
+            for slot in [slots::TP_SRC, slots::TP_DST] {
+                let bits = slot.get(&seen.words) & 0xff;
+                slot.set(&mut seen.words, bits);
+            }
         }
         if self.original.get(FieldId::IpFrag) & 2 != 0 {
             slots::TP_SRC.set(&mut seen.words, 0);

@@ -24,13 +24,7 @@ impl Walk<'_> {
         if self.is_ip() && self.state.get(FieldId::IpFrag) & 1 != 0 {
             match self.bridge.frag {
                 FragHandling::Drop => return self.detail(|| "fragments are dropped".into()),
-                FragHandling::Normal => {
-                    slots::TP_SRC.set(&mut self.state.words, 0);
-                    slots::TP_DST.set(&mut self.state.words, 0);
-                    slots::TP_SRC.set(&mut self.base.words, 0);
-                    slots::TP_DST.set(&mut self.base.words, 0);
-                }
-                FragHandling::NxMatch => {}
+                FragHandling::Normal | FragHandling::NxMatch => {}
             }
         }
         self.run_table(in_port, 0, true);
@@ -97,9 +91,22 @@ impl Walk<'_> {
         let version = bridge.table_version(table);
         self.depend(Depend::Table(bridge.id, table, version));
         let rules = bridge.tables.get(&table);
+        // Unless asked for, no fragment has ports.
+        let fragment = self.is_ip() && self.state.get(FieldId::IpFrag) & 1 != 0;
+        let hidden = (fragment && bridge.frag == FragHandling::Normal).then(|| {
+            let words = &mut self.state.words;
+            let ports = (slots::TP_SRC.get(words), slots::TP_DST.get(words));
+            slots::TP_SRC.set(words, 0);
+            slots::TP_DST.set(words, 0);
+            ports
+        });
         let rule = rules
             .and_then(|t| t.lookup(&self.state, Some(&mut self.seen)))
             .cloned();
+        if let Some((src, dst)) = hidden {
+            slots::TP_SRC.set(&mut self.state.words, src);
+            slots::TP_DST.set(&mut self.state.words, dst);
+        }
         self.credit(Credit::Table {
             bridge: bridge.id,
             table,
@@ -143,6 +150,9 @@ impl Walk<'_> {
             if self.exit {
                 return;
             }
+            if std::mem::take(&mut self.end_list) {
+                return;
+            }
             if self.was_mpls && needs_another_look(action) {
                 self.freezing = Some(Vec::new());
             }
@@ -160,6 +170,7 @@ impl Walk<'_> {
                 return;
             }
         }
+        self.end_list = false;
     }
 
     /// Does the action set, in the order that OpenFlow 1.5.1 §5.6 gives it.
@@ -204,7 +215,12 @@ impl Walk<'_> {
                 let reason = self.packet_in_reason(how.reason);
                 self.send_to_controller(how, reason);
             }
-            Action::Enqueue { port, .. } => self.run_output(*port, 0),
+            Action::Enqueue { port, queue } => {
+                let old = self.state.get(SkbPriority);
+                self.set_masked(SkbPriority, (*queue).into(), SkbPriority.full());
+                self.run_output(*port, 0);
+                self.state.set(SkbPriority, old);
+            }
             Action::SetField {
                 field, value, mask, ..
             } => self.set_field(*field, *value, *mask),
@@ -286,7 +302,14 @@ impl Walk<'_> {
                 self.run_table(port, *table, true);
             }
             Action::Note(_) | Action::Conjunction { .. } => {}
-            Action::SetQueue(_) | Action::PopQueue | Action::Meter(_) => {}
+            Action::SetQueue(queue) => {
+                self.set_masked(SkbPriority, (*queue).into(), SkbPriority.full());
+            }
+            Action::PopQueue => {
+                let first = self.original.get(SkbPriority);
+                self.set_masked(SkbPriority, first, SkbPriority.full());
+            }
+            Action::Meter(_) => {}
             Action::DeleteField(field) => self.state.set(*field, 0),
             Action::FinTimeout { .. } => {}
             Action::DebugRecirc => self.freezing = Some(Vec::new()),
@@ -304,7 +327,8 @@ impl Walk<'_> {
         // action set has a reason of its own since OpenFlow 1.4 (the codec maps it back).
         match reason {
             1 if self.in_miss => 0,
-            1 if self.in_action_set => 4,
+            1 if self.in_action_set => 3,
+            1 if self.in_packet_out => 5,
             r => r,
         }
     }
@@ -557,7 +581,7 @@ impl Walk<'_> {
             self.send_to_controller(&how, 2);
         }
         self.detail(|| format!("IPv{version} decrement TTL exception"));
-        self.exit = true;
+        self.end_list = true;
     }
 
     fn dec_mpls_ttl(&mut self) {
@@ -578,7 +602,7 @@ impl Walk<'_> {
             2,
         );
         self.detail(|| "MPLS decrement TTL exception".into());
-        self.exit = true;
+        self.end_list = true;
     }
 
     /// Puts a label on at once: what is under it cannot be changed any more.
