@@ -1,1 +1,26 @@
-//! tests
+//! The switch as its users meet it.
+//!
+//! The tests of this room start the programs that were built (`ovs-vswitchd`, `ovsdb-server`) and
+//! drive them with the original's own tools, as Debian and Ubuntu package them. Nothing here
+//! links a room of the switch except `clock`, by which it waits.
+//!
+//! * [`Switch`] is a running `ovs-vswitchd`, ours or the original's, in a folder of its own, and
+//!   the tools pointed at it.
+//! * [`Netns`] is a network namespace that a test made and that goes with it. The switch runs in
+//!   one, each machine that is wired to it in another, so that names never collide and nothing of
+//!   the host is touched.
+//! * [`run`] and [`eventually`] start a program, and wait for a condition.
+//! * [`frame`] builds packets byte by byte, with no parser of the switch's.
+//! * [`capture`] reads and writes pcap files.
+//!
+//! `tools/test` builds the programs and installs the original's before it runs these tests.
+
+pub mod capture;
+pub mod frame;
+mod netns;
+mod run;
+mod switch;
+
+pub use netns::{Netns, namespaces_allowed};
+pub use run::{Done, eventually, original, ours, run, within};
+pub use switch::{Make, Switch};
