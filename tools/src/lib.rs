@@ -11,7 +11,7 @@ pub mod ctl;
 pub mod deadline;
 pub mod getopt;
 pub mod logging;
+pub mod ofctl;
 pub mod ovsdb_client;
 pub mod ovsdb_tool;
 pub mod vsctl;
-pub mod ofctl;
