@@ -14,6 +14,7 @@ use packet::Packet;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Frames of one wire in a turn.
 const BATCH: usize = 32;
@@ -21,6 +22,8 @@ const BATCH: usize = 32;
 const SPIN: u32 = 200;
 /// Longest sleep, milliseconds: a wire may have been added without a sign.
 const SLEEP_MS: u32 = 100;
+/// How often a closing port looks whether its wire is still waited on, every 100 microseconds.
+const CLOSING: u32 = 5000;
 
 /// The switch and its control side: what one lock guards.
 pub(crate) struct Core {
@@ -117,9 +120,19 @@ impl Fabric {
             ports[index] = None;
         }
         drop(ports);
-        port.close();
         if let Some(index) = index {
             self.core().switch.bind(index, None);
+        }
+        // The thread may be asleep on the wire. Whoever opens the port anew right after this finds
+        // the tap free.
+        if let Some(wire) = port.close() {
+            self.0.bell.ring();
+            for _ in 0..CLOSING {
+                if Arc::strong_count(&wire) == 1 {
+                    break;
+                }
+                self.0.clock.pause_thread(Duration::from_micros(100));
+            }
         }
     }
 

@@ -30,6 +30,8 @@
 //! * [`Fabric`] moves the frames, on a thread of the device's or turn by turn in a test.
 //! * [`MemoryWire`] is a test's end of a wire (`memory:NAME`).
 //! * [`switch`] is the core that other faces of the NIC drive too.
+//! * [`contract`] is the contract of [`FlowDevice`](hal::FlowDevice), clause by clause, for any
+//!   device to be held to.
 //!
 //! ```
 //! use clock::Clock;
@@ -48,6 +50,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod contract;
 mod control;
 mod device;
 mod fabric;

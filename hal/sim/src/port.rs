@@ -63,9 +63,10 @@ impl Port {
         wire.clone()
     }
 
-    /// Lets the wire go.
-    pub fn close(&self) {
-        *self.wire.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Takes the wire off.
+    pub fn close(&self) -> Option<Arc<dyn Wire>> {
+        let mut wire = self.wire.write().unwrap_or_else(PoisonError::into_inner);
+        wire.take()
     }
 
     /// Takes the next frame from the wire. Frames that come while the port is down are dropped.

@@ -5,9 +5,9 @@
 //! protocol to say, and a rule that cares matches those too. A header that is cut short, or whose
 //! length lies, ends the reading there; what was read before stands.
 //!
-//! Header layouts come from `etherparse`'s slices. Where those judge more than a switch does (a
-//! version in the IP header that is not the one the Ethernet type promised, TCP's data offset) the
-//! slice gets a copy in which that nibble is right.
+//! Header layouts come from `etherparse`'s slices. Where those judge more than a switch does (an
+//! IP header's version that is not the one the Ethernet type promised) the slice gets a copy in
+//! which that nibble is right.
 
 use etherparse::{
     Ethernet2HeaderSlice, Icmpv6Slice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
@@ -316,15 +316,10 @@ impl Headers {
         self.upper = upper;
         match upper {
             protocol::TCP => {
-                let Some(mut copy) = bytes.first_chunk::<20>().copied() else {
-                    return;
-                };
-                let flags = half(&copy, 12) & 0xfff;
-                copy[12] = 0x50;
-                if let Ok(tcp) = TcpHeaderSlice::from_slice(&copy) {
+                if let Ok(tcp) = TcpHeaderSlice::from_slice(bytes) {
                     self.upper_source = tcp.source_port();
                     self.upper_destination = tcp.destination_port();
-                    self.flags = flags;
+                    self.flags = half(tcp.slice(), 12) & 0xfff;
                 }
             }
             protocol::UDP => {

@@ -58,6 +58,11 @@ impl RuleTable {
         self.len
     }
 
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Holds a rule.
     pub fn insert(&mut self, rule: &Rule) -> RuleHandle {
         let mut wanted = rule.matches.clone();

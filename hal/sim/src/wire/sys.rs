@@ -143,10 +143,10 @@ fn socket(family: c_int, kind: c_int) -> io::Result<OwnedFd> {
     }
 }
 
-fn ask(name: &str, request: libc::Ioctl) -> io::Result<InterfaceRequest> {
+fn ask(name: &str, request: u64) -> io::Result<InterfaceRequest> {
     let mut about = InterfaceRequest::new(name)?;
     let control = socket(libc::AF_INET, libc::SOCK_DGRAM)?;
-    interface_request(control.as_fd(), request as u64, &mut about)?;
+    interface_request(control.as_fd(), request, &mut about)?;
     Ok(about)
 }
 
