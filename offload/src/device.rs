@@ -1,0 +1,251 @@
+//! A device as the engine keeps it: what is on its way to it, and how it fares.
+
+use crate::flow::Keys;
+use clock::Time;
+use hal::{Capabilities, DpPort, Epoch, FlowDevice, RuleHandle, RuleKey, Ticket};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+/// The first pause between two attempts to reset a device.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// The longest.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// A device that has worked for so long is trusted again.
+const TRUSTED_AFTER: Duration = Duration::from_secs(10);
+
+/// Whether a device works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Up {
+        since: Time,
+    },
+    Down {
+        what: String,
+        /// The next attempt to reset it.
+        retry: Time,
+    },
+}
+
+/// An operation that has not ended.
+pub(crate) struct InFlight {
+    pub key: RuleKey,
+    pub since: Time,
+    /// It brings a rule in.
+    pub inserts: bool,
+}
+
+pub(crate) struct Device {
+    pub name: String,
+    pub face: Box<dyn FlowDevice>,
+    pub capabilities: Capabilities,
+    pub ports: BTreeMap<String, DpPort>,
+    pub epoch: Epoch,
+    pub health: Health,
+    /// Faults in a row.
+    pub faults: u32,
+    pub tickets: HashMap<Ticket, InFlight>,
+    pub handles: HashMap<RuleHandle, RuleKey>,
+    /// Flows whose rule must go or be replaced, in that order.
+    pub urgent: VecDeque<RuleKey>,
+    /// Flows whose rule is to come.
+    pub adds: VecDeque<RuleKey>,
+    /// Flows that have slots, or are promised some, and how many.
+    pub claims: BTreeMap<RuleKey, usize>,
+    /// Flows for which there was no slot.
+    pub waiting: Keys,
+    /// The device said that it is full; its word counts until then.
+    pub full_until: Option<Time>,
+    pub budget: Budget,
+    pub counters_read: Time,
+    /// Removals that the device would not do, in a row.
+    pub stuck: u32,
+    pub insertions: Tally,
+    pub evictions: Tally,
+    pub latency: Latency,
+}
+
+impl Device {
+    pub fn new(name: &str, face: Box<dyn FlowDevice>, now: Time) -> Device {
+        let capabilities = face.capabilities().clone();
+        Device {
+            name: name.into(),
+            epoch: face.epoch(),
+            budget: Budget::new(capabilities.inserts_per_second, now),
+            capabilities,
+            face,
+            ports: BTreeMap::new(),
+            health: Health::Up { since: now },
+            faults: 0,
+            tickets: HashMap::new(),
+            handles: HashMap::new(),
+            urgent: VecDeque::new(),
+            adds: VecDeque::new(),
+            claims: BTreeMap::new(),
+            waiting: Keys::new(),
+            full_until: None,
+            counters_read: now,
+            stuck: 0,
+            insertions: Tally::default(),
+            evictions: Tally::default(),
+            latency: Latency::default(),
+        }
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(self.health, Health::Up { .. })
+    }
+
+    /// Slots taken or promised.
+    pub fn used(&self) -> usize {
+        self.claims.values().sum()
+    }
+
+    /// Slots that may be taken, as far as the device has let know.
+    pub fn capacity(&self, now: Time) -> usize {
+        match self.full_until {
+            Some(t) if now < t => self.capabilities.rules.min(self.used()),
+            _ => self.capabilities.rules,
+        }
+    }
+
+    /// Notes a fault. The first reset is tried at once, so that no rule goes on forwarding
+    /// unseen; a device that keeps failing is left alone for longer and longer.
+    pub fn fail(&mut self, what: &str, now: Time) {
+        match self.health {
+            Health::Up { since } if now - since >= TRUSTED_AFTER => self.faults = 0,
+            _ => {}
+        }
+        let pause = match self.faults {
+            0 => Duration::ZERO,
+            n => (FIRST_BACKOFF * 2u32.saturating_pow(n.min(16) - 1)).min(MAX_BACKOFF),
+        };
+        self.faults = self.faults.saturating_add(1);
+        self.health = Health::Down {
+            what: what.into(),
+            retry: now + pause,
+        };
+    }
+}
+
+/// Insertions that may begin: so many a second, and not more than a tenth of a second's worth at
+/// once.
+pub(crate) struct Budget {
+    per_second: u64,
+    tokens: f64,
+    at: Time,
+}
+
+impl Budget {
+    fn new(per_second: u64, now: Time) -> Budget {
+        Budget {
+            per_second,
+            tokens: per_second as f64 / 10.0,
+            at: now,
+        }
+    }
+
+    /// How many may begin now.
+    pub fn available(&mut self, now: Time) -> usize {
+        if self.per_second == 0 {
+            return usize::MAX;
+        }
+        let rate = self.per_second as f64;
+        let burst = (rate / 10.0).max(1.0);
+        self.tokens = (self.tokens + (now - self.at).as_secs_f64() * rate).min(burst);
+        self.at = now;
+        self.tokens as usize
+    }
+
+    pub fn spend(&mut self, n: usize) {
+        self.tokens -= n as f64;
+    }
+}
+
+/// Events of the last ten seconds.
+#[derive(Default)]
+pub(crate) struct Tally {
+    seconds: [u64; Tally::SPAN as usize],
+    last: u64,
+    pub total: u64,
+}
+
+impl Tally {
+    const SPAN: u64 = 10;
+
+    pub fn add(&mut self, now: Time) {
+        let second = now.as_millis() / 1000;
+        for s in (self.last + 1..=second).rev().take(Tally::SPAN as usize) {
+            self.seconds[(s % Tally::SPAN) as usize] = 0;
+        }
+        self.last = self.last.max(second);
+        self.seconds[(second % Tally::SPAN) as usize] += 1;
+        self.total += 1;
+    }
+
+    /// Events a second, over ten seconds.
+    pub fn per_second(&self, now: Time) -> f64 {
+        let second = now.as_millis() / 1000;
+        let recent = (0..Tally::SPAN).filter(|back| {
+            let s = second.checked_sub(*back);
+            s.is_some_and(|s| s <= self.last && s + Tally::SPAN > self.last)
+        });
+        let sum: u64 = recent
+            .map(|back| self.seconds[((second - back) % Tally::SPAN) as usize])
+            .sum();
+        sum as f64 / Tally::SPAN as f64
+    }
+}
+
+/// How long insertions take from being handed to the device to being done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Latency {
+    pub count: u64,
+    sum: Duration,
+    pub min: Duration,
+    pub max: Duration,
+}
+
+impl Latency {
+    pub fn add(&mut self, took: Duration) {
+        self.min = if self.count == 0 {
+            took
+        } else {
+            self.min.min(took)
+        };
+        self.max = self.max.max(took);
+        self.sum += took;
+        self.count += 1;
+    }
+
+    pub fn mean(&self) -> Duration {
+        let nanos = self.sum.as_nanos() / u128::from(self.count.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_forgets_what_is_ten_seconds_old() {
+        let mut tally = Tally::default();
+        for ms in 0..100 {
+            tally.add(Time::from_millis(1000 + ms));
+        }
+        assert_eq!(tally.per_second(Time::from_millis(5000)), 10.0);
+        assert_eq!(tally.per_second(Time::from_millis(11_000)), 0.0);
+        tally.add(Time::from_millis(30_000));
+        assert_eq!(tally.per_second(Time::from_millis(30_500)), 0.1);
+        assert_eq!(tally.total, 101);
+    }
+
+    #[test]
+    fn a_budget_fills_up_to_a_tenth_of_a_second() {
+        let mut budget = Budget::new(1000, Time::ZERO);
+        assert_eq!(budget.available(Time::ZERO), 100);
+        budget.spend(100);
+        assert_eq!(budget.available(Time::from_millis(5)), 5);
+        assert_eq!(budget.available(Time::from_millis(5000)), 100);
+    }
+}
