@@ -2,6 +2,7 @@
 
 use clock::Clock;
 use hal::{Datapath, FlowDevice, PacketPort as _};
+use hal_sim::{Settings, SimDevice};
 use hal_soft::Soft;
 use hal_soft::ports::dummy::DummyPort;
 use hal_soft::ports::system::SystemPort;
@@ -155,7 +156,19 @@ impl Provider for LocalProvider {
     }
 
     fn open_device(&mut self, name: &str) -> Result<Box<dyn FlowDevice>, String> {
-        Err(format!("{name}: no such device"))
+        let Some(sim) = name.strip_prefix("sim:").filter(|n| is_plain_name(n)) else {
+            return Err(format!(
+                "{name}: no such device (this build knows sim:NAME)"
+            ));
+        };
+        // Settings stand beside the database; without a file everything has its default.
+        let file = daemon::dirs::dbdir().join(format!("sim-{sim}.json"));
+        let settings = if file.exists() {
+            Settings::load(&file).map_err(|e| e.to_string())?
+        } else {
+            Settings::default()
+        };
+        SimDevice::open(name, settings, self.clock.clone()).map_err(|e| e.to_string())
     }
 
     fn port_number(&self, datapath_type: &str, name: &str) -> Option<u32> {
@@ -180,6 +193,14 @@ impl Provider for LocalProvider {
     fn dummy(&self, name: &str) -> Option<DummyPort> {
         self.dummies.get(name).cloned()
     }
+}
+
+/// Whether a device's name can stand in a file's name.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// The NIC's port that the options name.

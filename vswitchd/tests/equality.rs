@@ -1,0 +1,464 @@
+//! Hardware equals software: for any set of megaflows, any subset of them placed in the simulated
+//! NIC, any packets, any evictions between packets, the result is that of "none placed", and that
+//! of a scan through the flows one by one.
+
+use clock::{Clock, Time};
+use hal::{
+    Action, Completion, Datapath, DpPort, FlowDevice, FlowPut, Outcome, PortBackend, RecircId,
+    ResumeId, ResumeTable, Rule, RuleHandle, RuleKey, RuleOp, Ufid, Work,
+};
+use hal_sim::{Fabric, MemoryWire, Settings, SimDevice};
+use hal_soft::Soft;
+use packet::{FieldId, FlowMask, FlowState, Metadata, Packet, PacketKey, compose, parse};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PORTS: u32 = 3;
+const STAGES: u32 = 5;
+
+/// Resume ids of this test: the recirculation id itself.
+struct Stages;
+
+impl ResumeTable for Stages {
+    fn resolve(&self, id: ResumeId) -> Option<Metadata> {
+        Some(Metadata {
+            recirc_id: id.0,
+            ..Metadata::default()
+        })
+    }
+}
+
+/// A NIC with its representors on a software switch.
+struct Bed {
+    nic: SimDevice,
+    fabric: Fabric,
+    soft: Soft,
+    wires: Vec<MemoryWire>,
+    flows: Vec<FlowPut>,
+    placed: BTreeMap<Ufid, RuleHandle>,
+    /// Packets that rules have carried, gone ones included.
+    hardware: BTreeMap<Ufid, u64>,
+}
+
+static BEDS: AtomicU64 = AtomicU64::new(0);
+
+impl Bed {
+    fn new(flows: &[FlowPut]) -> Bed {
+        let clock = Clock::stopped_at(0);
+        let mut nic = SimDevice::stepped("nic", Settings::default(), clock.clone()).unwrap();
+        let fabric = nic.fabric();
+        let mut soft = Soft::new("netdev", clock, 0);
+        soft.set_resume_table(Arc::new(Stages));
+        let bed = BEDS.fetch_add(1, Ordering::Relaxed);
+        let mut wires = Vec::new();
+        for n in 1..=PORTS {
+            let (port, wire) = (format!("vf{n}"), format!("equality-{bed}-{n}"));
+            wires.push(MemoryWire::new(&wire));
+            let representor = nic
+                .open_port(&port, Some(&format!("memory:{wire}")))
+                .unwrap();
+            let backend = PortBackend::Packets(representor);
+            let number = soft.add_port(&port, backend, Some(DpPort(n))).unwrap();
+            nic.bind_port(&port, Some(number));
+        }
+        for flow in flows {
+            soft.put_flow(flow.clone()).unwrap();
+        }
+        let (placed, hardware) = (BTreeMap::new(), BTreeMap::new());
+        Bed {
+            nic,
+            fabric,
+            soft,
+            wires,
+            flows: flows.to_vec(),
+            placed,
+            hardware,
+        }
+    }
+
+    fn finish(&mut self, op: RuleOp) -> Option<Outcome> {
+        let ticket = self.nic.submit(op).ok()?;
+        for _ in 0..100 {
+            self.fabric.turn();
+            let mut done: Vec<Completion> = Vec::new();
+            self.nic.poll(&mut done).unwrap();
+            if let Some(c) = done.into_iter().find(|c| c.ticket == ticket) {
+                return Some(c.outcome);
+            }
+        }
+        None
+    }
+
+    /// Places a flow, or takes it out again.
+    fn toggle(&mut self, at: usize) {
+        let flow = self.flows[at % self.flows.len()].clone();
+        let key = RuleKey(flow.ufid.0 as u64);
+        if let Some(handle) = self.placed.remove(&flow.ufid) {
+            let Some(Outcome::Removed(last)) = self.finish(RuleOp::Remove { key, handle }) else {
+                panic!("a removal did not complete")
+            };
+            *self.hardware.entry(flow.ufid).or_default() += last.packets;
+            return;
+        }
+        let mut rule = Rule::from_megaflow(&flow.key, &flow.mask, flow.actions.to_vec());
+        rule.resume = flow.actions.iter().find_map(|a| match a {
+            Action::Recirc(id) => Some(ResumeId(id.0)),
+            _ => None,
+        });
+        if self.nic.capabilities().check(&rule, &|_| true).is_err() {
+            return;
+        }
+        if let Some(Outcome::Installed(i)) = self.finish(RuleOp::Add { key, rule }) {
+            self.placed.insert(flow.ufid, i.handle);
+        }
+    }
+
+    /// Sends one frame in and sees it through: what left each port, and what was missed.
+    fn send(&mut self, port: u32, packet: &Packet) -> Traffic {
+        assert!(self.wires[port as usize - 1].send(packet.clone()));
+        let mut idle = 0;
+        let mut missed = Vec::new();
+        while idle < 2 {
+            let a = self.fabric.turn();
+            let b = self.soft.turn(Time::ZERO);
+            for up in self.soft.upcalls(100) {
+                missed.push((up.key, up.packet.frame().to_vec()));
+            }
+            idle = if (a, b) == (Work::Idle, Work::Idle) {
+                idle + 1
+            } else {
+                0
+            };
+        }
+        let drain = |w: &MemoryWire| {
+            std::iter::from_fn(|| w.receive())
+                .map(|p| p.frame().to_vec())
+                .collect()
+        };
+        Traffic {
+            sent: self.wires.iter().map(drain).collect(),
+            missed,
+        }
+    }
+
+    /// Packets that each flow has carried, wherever it was.
+    fn counts(&mut self) -> BTreeMap<Ufid, u64> {
+        let mut counts = self.hardware.clone();
+        let mut read = Vec::new();
+        self.nic.read_counters(&mut read).unwrap();
+        for (ufid, handle) in &self.placed {
+            let counter = read
+                .iter()
+                .find(|(h, _)| h == handle)
+                .map(|(_, c)| c.packets);
+            *counts.entry(*ufid).or_default() += counter.unwrap_or(0);
+        }
+        for entry in self.soft.flows() {
+            *counts.entry(entry.flow.ufid).or_default() += entry.stats.packets;
+        }
+        counts
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Traffic {
+    sent: Vec<Vec<Vec<u8>>>,
+    missed: Vec<(PacketKey, Vec<u8>)>,
+}
+
+/// The third opinion: each flow is looked at in turn, and actions are carried out by the book.
+fn scan(flows: &[FlowPut], port: u32, packet: &Packet) -> Traffic {
+    let mut out = Traffic {
+        sent: vec![Vec::new(); PORTS as usize],
+        missed: Vec::new(),
+    };
+    let mut meta = Metadata {
+        in_port: port,
+        ..Metadata::default()
+    };
+    let mut packet = packet.clone();
+    for _ in 0..6 {
+        let key = parse(&mut packet, &meta);
+        let found = flows
+            .iter()
+            .find(|f| key.masked(&f.mask) == f.key.masked(&f.mask));
+        let Some(flow) = found else {
+            out.missed.push((key, packet.frame().to_vec()));
+            return out;
+        };
+        let again = run(&flow.actions, &mut packet, &mut out);
+        match again {
+            Some(id) => meta.recirc_id = id.0,
+            None => return out,
+        }
+    }
+    out
+}
+
+fn run(actions: &[Action], packet: &mut Packet, out: &mut Traffic) -> Option<RecircId> {
+    let mut cut = None;
+    for action in actions {
+        match action {
+            Action::Output(DpPort(n)) => {
+                let frame = packet.frame();
+                let frame = &frame[..cut.take().unwrap_or(frame.len()).min(frame.len())];
+                out.sent[*n as usize - 1].push(frame.to_vec());
+            }
+            Action::Set { field, value, mask } => {
+                packet::edit::set_field(packet, *field, *value, *mask);
+            }
+            Action::PushVlan { tpid, tci } => packet::edit::push_vlan(packet, *tpid, *tci),
+            Action::PopVlan => {
+                packet::edit::pop_vlan(packet);
+            }
+            Action::Truncate(n) => cut = Some(*n as usize),
+            Action::Clone(inner) => {
+                run(inner, &mut packet.clone(), out);
+            }
+            Action::Recirc(id) => return Some(*id),
+            other => panic!("{other:?} is not in this test"),
+        }
+    }
+    None
+}
+
+fn a_packet() -> impl Strategy<Value = Packet> {
+    let kind = prop::sample::select(vec![
+        (0x800u128, 6u128),
+        (0x800, 17),
+        (0x800, 1),
+        (0x806, 1),
+        (0x86dd, 6),
+        (0x86dd, 58),
+        (0x88b5, 0),
+    ]);
+    (kind, 0u128..3, 0u128..3, 0u128..3, 0u128..3).prop_map(|((eth_type, proto), a, b, vlan, p)| {
+        use FieldId::*;
+        let mut s = FlowState::default();
+        s.set(EthSrc, 0x0200_0000_0000 | a);
+        s.set(EthDst, 0x0200_0000_0010 | b);
+        if vlan > 0 {
+            s.set(VlanTci, 0x1000 | vlan);
+        }
+        s.set(EthType, eth_type);
+        s.set(IpProto, proto);
+        s.set(IpTtl, 64);
+        match eth_type {
+            0x800 | 0x806 => {
+                s.set(Ipv4Src, 0x0a00_0000 | a);
+                s.set(Ipv4Dst, 0x0a00_0100 | b);
+            }
+            0x86dd => s.set(Ipv6Dst, 0xfe80 << 112 | b),
+            _ => {}
+        }
+        if matches!(proto, 6 | 17) {
+            s.set(TcpSrc, 1000 + p);
+            s.set(TcpDst, 80 + p);
+        } else if proto == 58 {
+            s.set(Icmpv6Type, 128);
+        }
+        compose(&s, 30)
+    })
+}
+
+fn an_action(depth: u32) -> BoxedStrategy<Action> {
+    use FieldId::*;
+    let set = |field: FieldId, value: u128, mask: u128| Action::Set {
+        field,
+        value: value & mask,
+        mask: mask & field.full(),
+    };
+    let leaf = prop_oneof![
+        4 => (1..=PORTS).prop_map(|n| Action::Output(DpPort(n))),
+        1 => (0u128..4).prop_map(move |v| set(EthSrc, v, EthSrc.full())),
+        1 => (0u128..4).prop_map(move |v| set(EthDst, v, 0xff)),
+        1 => (0u128..4).prop_map(move |v| set(Ipv4Dst, 0x0b00_0000 | v, Ipv4Dst.full())),
+        1 => (0u128..4).prop_map(move |v| set(Ipv4Src, v, 0xff)),
+        1 => (0u128..4).prop_map(move |v| set(Ipv6Dst, v, 0xffff)),
+        1 => Just(set(IpTtl, 7, 0xff)),
+        1 => Just(set(IpDscp, 0x28, 0xfc)),
+        1 => (0u128..4).prop_map(move |v| set(TcpDst, 8080 + v, 0xffff)),
+        1 => (0u128..4).prop_map(move |v| set(UdpSrc, 53 + v, 0xffff)),
+        1 => (1u16..4).prop_map(|v| Action::PushVlan { tpid: 0x8100, tci: 0x1000 | v }),
+        1 => Just(Action::PopVlan),
+        1 => (20u32..90).prop_map(Action::Truncate),
+    ];
+    if depth == 0 {
+        return leaf.boxed();
+    }
+    let nested = prop::collection::vec(an_action(depth - 1), 1..3).prop_map(Action::Clone);
+    prop_oneof![8 => leaf, 1 => nested].boxed()
+}
+
+/// A flow made from a packet by keeping some of its fields.
+#[derive(Clone, Debug)]
+struct Draft {
+    packet: Packet,
+    port: u32,
+    stage: u32,
+    fields: Vec<(FieldId, u128)>,
+    actions: Vec<Action>,
+    next: Option<u32>,
+}
+
+fn a_draft() -> impl Strategy<Value = Draft> {
+    use FieldId::*;
+    let all = vec![
+        EthSrc, EthDst, VlanTci, Ipv4Src, Ipv4Dst, Ipv6Dst, IpProto, IpTtl, TcpSrc, TcpDst, ArpOp,
+    ];
+    let field = (
+        prop::sample::select(all),
+        prop::sample::select(vec![u128::MAX, 0xf, 0xff0]),
+    );
+    (
+        a_packet(),
+        1..=PORTS,
+        0..STAGES,
+        prop::collection::vec(field, 0..4),
+        prop::collection::vec(an_action(1), 0..4),
+        prop::option::of(1..4u32),
+    )
+        .prop_map(|(packet, port, stage, fields, actions, next)| {
+            let next = next.map(|n| stage + n).filter(|n| *n < STAGES);
+            Draft {
+                packet,
+                port,
+                stage,
+                fields,
+                actions,
+                next,
+            }
+        })
+}
+
+/// Flows that never disagree about a packet: a draft that overlaps with an earlier one is left out.
+fn flows(drafts: &[Draft]) -> Vec<FlowPut> {
+    let mut out: Vec<FlowPut> = Vec::new();
+    for (i, d) in drafts.iter().enumerate() {
+        let meta = Metadata {
+            in_port: d.port,
+            recirc_id: d.stage,
+            ..Metadata::default()
+        };
+        let key = parse(&mut d.packet.clone(), &meta);
+        let mut mask = FlowMask::ANY;
+        for f in [FieldId::RecircId, FieldId::InPortOxm, FieldId::EthType] {
+            mask.add_all(f);
+        }
+        if matches!(key.get(FieldId::EthType), 0x800 | 0x86dd) {
+            mask.add_all(FieldId::IpFrag);
+        }
+        mask.add(FieldId::VlanTci, 0x1000);
+        for (f, bits) in &d.fields {
+            let bits = if f.is_maskable() { *bits } else { u128::MAX };
+            mask.add(*f, bits & f.full());
+        }
+        if mask.get(FieldId::TcpSrc) != 0 || mask.get(FieldId::TcpDst) != 0 {
+            mask.add_all(FieldId::IpProto);
+        }
+        let words = key.expand();
+        let overlaps = out.iter().any(|o| {
+            let other = o.key.expand();
+            let masks = mask.words.iter().zip(&o.mask.words);
+            words
+                .iter()
+                .zip(&other)
+                .zip(masks)
+                .all(|((a, b), (m, n))| (a ^ b) & m & n == 0)
+        });
+        if overlaps {
+            continue;
+        }
+        let recirc = d.next.map(|n| Action::Recirc(RecircId(n)));
+        let actions = d.actions.iter().cloned().chain(recirc).collect();
+        out.push(FlowPut {
+            ufid: Ufid(i as u128 + 1),
+            key,
+            mask,
+            actions,
+        });
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn where_a_flow_lives_changes_nothing(
+        drafts in prop::collection::vec(a_draft(), 1..24),
+        packets in prop::collection::vec((1..=PORTS, any::<prop::sample::Index>(), a_packet()), 1..20),
+        moves in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let flows = flows(&drafts);
+        let mut software = Bed::new(&flows);
+        let mut mixed = Bed::new(&flows);
+        let mut moves = moves.iter().map(|m| m.index(flows.len()));
+        for _ in 0..flows.len() / 2 {
+            moves.next().map(|m| mixed.toggle(m));
+        }
+        for (port, which, packet) in &packets {
+            // Mostly packets that flows were made of, so that they meet them.
+            let at = which.index(drafts.len() * 4 / 3 + 1);
+            let (port, packet) = match drafts.get(at) {
+                Some(d) => (d.port, &d.packet),
+                None => (*port, packet),
+            };
+            let wanted = scan(&flows, port, packet);
+            prop_assert_eq!(&software.send(port, packet), &wanted);
+            prop_assert_eq!(&mixed.send(port, packet), &wanted);
+            for _ in 0..2 {
+                moves.next().map(|m| mixed.toggle(m));
+            }
+        }
+        prop_assert_eq!(software.counts(), mixed.counts());
+    }
+}
+
+#[test]
+fn a_chain_that_is_half_placed_goes_on_in_software() {
+    use FieldId::*;
+    let mut s = FlowState::default();
+    s.set(EthType, 0x800);
+    s.set(IpProto, 17);
+    s.set(IpTtl, 64);
+    s.set(UdpDst, 53);
+    let packet = compose(&s, 30);
+    let draft = |stage: u32, actions: Vec<Action>, next| Draft {
+        packet: packet.clone(),
+        port: 1,
+        stage,
+        fields: vec![(IpProto, 0xff)],
+        actions,
+        next,
+    };
+    let ttl = Action::Set {
+        field: IpTtl,
+        value: 9,
+        mask: 0xff,
+    };
+    let flows = flows(&[
+        draft(0, vec![ttl], Some(1)),
+        draft(1, vec![Action::Output(DpPort(2))], Some(2)),
+        draft(2, vec![Action::Output(DpPort(3))], None),
+    ]);
+    assert_eq!(flows.len(), 3);
+    let mut bed = Bed::new(&flows);
+    let wanted = scan(&flows, 1, &packet);
+    assert_eq!((wanted.sent[1].len(), wanted.sent[2].len()), (1, 1));
+    for placed in 0..3 {
+        bed.toggle(placed);
+        assert_eq!(bed.placed.len(), placed + 1);
+        assert_eq!(bed.send(1, &packet), wanted);
+        let mut read = Vec::new();
+        bed.nic.read_counters(&mut read).unwrap();
+        let carried: u64 = read.iter().map(|(_, c)| c.packets).sum();
+        // Each packet so far was carried by every rule that was there then.
+        assert_eq!(carried as usize, (placed + 1) * (placed + 2) / 2);
+    }
+    // Whole in hardware: software has seen none of the last packet.
+    let stats = bed.nic.stats();
+    assert_eq!((stats.hits, stats.misses), (1, 2));
+    let hardware: Vec<u64> = bed.counts().into_values().collect();
+    assert_eq!(hardware, [3, 3, 3]);
+}
