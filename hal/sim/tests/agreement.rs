@@ -1,9 +1,11 @@
 //! The simulated NIC and the software read and rewrite frames alike, though neither has the
 //! other's code.
 
-use hal_sim::switch::{self, Headers};
+use hal::{Counter, RecircId, Rule};
+use hal_sim::switch::{self, Headers, RuleTable};
 use packet::{
-    FieldId, FlowState, Metadata, Owner, Packet, PartialChecksum, compose, edit, ipproto, parse,
+    FieldId, FlowMask, FlowState, Metadata, Owner, Packet, PartialChecksum, compose, edit, ipproto,
+    parse,
 };
 use proptest::prelude::*;
 
@@ -220,6 +222,46 @@ proptest! {
             }
             prop_assert_eq!(soft.frame(), sim.frame(), "after {:?}", change);
             prop_assert_eq!(soft.checksum, sim.checksum);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(4000))]
+
+    #[test]
+    fn the_rule_of_a_megaflow_matches_what_the_megaflow_does(
+        frame in frames(), others in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        wanted in prop::collection::vec((any::<prop::sample::Index>(), any::<u128>()), 0..6),
+    ) {
+        let meta = Metadata { in_port: 3, ..Metadata::default() };
+        let key_of = |frame: &[u8]| parse(&mut Packet::from_frame(frame), &meta);
+        let key = key_of(&frame);
+        let all: Vec<FieldId> = fields().collect();
+        let mut mask = FlowMask::ANY;
+        mask.add_all(FieldId::EthType);
+        for (field, bits) in wanted {
+            let field = all[field.index(all.len())];
+            // The stage is not a match.
+            if field != FieldId::RecircId {
+                mask.add(field, bits);
+            }
+        }
+        let mut table = RuleTable::default();
+        table.insert(&Rule::from_megaflow(&key, &mask, Vec::new()));
+        let count = Counter { packets: 1, ..Counter::default() };
+        let mut other = frame.clone();
+        for (at, byte) in others {
+            let mut h = Headers::read(&other);
+            h.in_port = 3;
+            let hit = table.lookup(RecircId(0), &h, &count).is_some();
+            let same = key_of(&other).masked(&mask) == key.masked(&mask);
+            prop_assert_eq!(hit, same, "{:?} under {:?}", key_of(&other), mask);
+            if let Some(len) = other.len().checked_sub(1) {
+                let at = at.index(len + 1);
+                other[at] = byte;
+            }
         }
     }
 }
