@@ -416,6 +416,7 @@ impl Backer {
         for entry in flows {
             let ufid = entry.flow.ufid;
             self.push_flow(&entry);
+            self.offload.observe(ufid, &entry.stats);
             let Some(ukey) = self.ukeys.get(&ufid) else {
                 // Put there by hand (dpctl/add-flow): it stays until it is taken by hand.
                 continue;
