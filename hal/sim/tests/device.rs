@@ -399,6 +399,42 @@ fn a_late_completion_comes() {
     assert_eq!(nic.device.stats().rules, 20);
     nic.clock.warp(Duration::from_millis(50));
     assert_eq!(nic.poll().len(), 20 - at_once);
+    // Those of one key come in order.
+    let mut sent = Vec::new();
+    for i in 0..20 {
+        let (key, rule) = (RuleKey(1), rule(i + 100, 0));
+        sent.push(nic.device.submit(RuleOp::Add { key, rule }).unwrap());
+    }
+    let mut came = Vec::new();
+    for _ in 0..=50 {
+        came.extend(nic.poll().into_iter().map(|c| c.ticket));
+        nic.clock.warp(Duration::from_millis(1));
+    }
+    assert_eq!(came, sent);
+}
+
+#[test]
+fn many_rules_are_found() {
+    let mut nic = nic(r#"{"rules":100000}"#);
+    for i in 0..100_000u32 {
+        let mut rule = rule((i % 50_000) as u16, 0);
+        rule.matches
+            .push(whole(FieldId::Ipv4Src, (i / 50_000).into()));
+        nic.submit(rule);
+        if i % 1000 == 999 {
+            assert_eq!(nic.poll().len(), 1000);
+        }
+    }
+    assert_eq!(nic.device.stats().rules, 100_000);
+    assert_eq!(
+        nic.outcome(rule(60_000, 0)),
+        Outcome::Failed(RuleError::TableFull)
+    );
+    for port in [0, 7, 49_999] {
+        assert_eq!(nic.send(&frame(port))[1].len(), 1);
+    }
+    assert!(nic.send(&frame(50_000))[1].is_empty());
+    assert_eq!(nic.counters().values().sum::<u64>(), 3);
 }
 
 #[test]

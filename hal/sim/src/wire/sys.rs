@@ -54,8 +54,9 @@ impl Bell {
 }
 
 /// Waits until one of the descriptors, or the bell, can be read, for `ms` milliseconds at most.
-/// The descriptors must stay open meanwhile.
-pub(crate) fn wait_readable(bell: &Bell, fds: &[RawFd], ms: u32) {
+/// The descriptors must stay open meanwhile. True if nothing can be read and one of them is dead,
+/// so that waiting again would not wait.
+pub(crate) fn wait_readable(bell: &Bell, fds: &[RawFd], ms: u32) -> bool {
     // SAFETY: the caller holds the wires that the descriptors belong to for the whole call.
     let borrowed = fds.iter().map(|fd| unsafe { BorrowedFd::borrow_raw(*fd) });
     let mut waiting: Vec<PollFd<'_>> = std::iter::once(bell.fd.as_fd())
@@ -67,6 +68,8 @@ pub(crate) fn wait_readable(bell: &Bell, fds: &[RawFd], ms: u32) {
         tv_nsec: i64::from(ms % 1000) * 1_000_000,
     };
     let _ = poll(&mut waiting, Some(&limit));
+    let any = |flags: PollFlags| waiting.iter().any(|w| w.revents().intersects(flags));
+    !any(PollFlags::IN) && any(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
 }
 
 /// A request about an interface: its name, and what is asked or answered (netdevice(7)).

@@ -67,8 +67,8 @@ impl Wire for TapWire {
                     Err(io::ErrorKind::InvalidData.into())
                 }
             }
-            // The device is down: nothing comes.
-            Err(Errno::AGAIN | Errno::INTR | Errno::IO) => Ok(false),
+            // The device is down or has gone: nothing comes.
+            Err(Errno::AGAIN | Errno::INTR | Errno::IO | Errno::BADFD) => Ok(false),
             Err(e) => Err(e.into()),
         }
     }
