@@ -242,7 +242,7 @@ mod tests {
     fn equal_states_share_a_number_and_a_number_rests_before_it_is_given_again() {
         let mut ids = ResumeIds::default();
         let table = ids.table();
-        let t = |s| Time::from_millis(s * 1000);
+        let t = |s: u64| Time::from_millis(s * 1000);
         let a = ids.take(&state(7), 1, t(0)).expect("one number fits a bit");
         assert_eq!(ids.take(&state(7), 1, t(0)), Some(a));
         assert_eq!(ids.take(&state(8), 1, t(0)), None);
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_number_that_is_wanted_again_ends_its_rest() {
         let mut ids = ResumeIds::default();
-        let t = |s| Time::from_millis(s * 1000);
+        let t = |s: u64| Time::from_millis(s * 1000);
         let a = ids.take(&state(7), 1, t(0)).expect("free");
         ids.release(a, t(0));
         assert_eq!(ids.take(&state(7), 1, t(1)), Some(a));
