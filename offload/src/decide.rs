@@ -217,6 +217,24 @@ impl Engine {
         self.successors(key, flow).any(|(_, s)| s.want.is_some())
     }
 
+    /// A rule is about to leave its packets in `exit`. Rules behind it that recirculate again, and
+    /// say something else of where their misses resume, go first: true if there are any.
+    pub(crate) fn yields(&mut self, key: RuleKey, exit: &Metadata) -> bool {
+        let Some(flow) = self.flows.get(&key) else {
+            return false;
+        };
+        let behind = self.successors(key, flow);
+        let behind = behind.filter(|(_, s)| {
+            let mut forms = s.state.forms().into_iter().flatten();
+            forms.any(|f| f.resume.is_some() && !same_state(&f.entry, exit))
+        });
+        let behind: Vec<RuleKey> = behind.map(|(k, _)| k).collect();
+        for key in &behind {
+            self.retire(*key);
+        }
+        !behind.is_empty()
+    }
+
     /// Those behind a flow are to be looked at anew.
     pub(crate) fn touch_successors(&mut self, key: RuleKey) {
         let Some(flow) = self.flows.get(&key) else {

@@ -94,14 +94,9 @@ impl Engine {
             };
             flow.want = None;
             flow.verdict = None;
-            let forms = match std::mem::replace(&mut flow.state, State::Software) {
-                State::Software => [None, None],
-                State::Adding(form) => [Some(form), None],
-                State::Hardware(held) | State::Removing(held) => [Some(held.form), None],
-                State::Replacing(held, form) => [Some(held.form), Some(form)],
-            };
-            for form in forms.into_iter().flatten() {
-                self.release(&form, now);
+            let state = std::mem::replace(&mut flow.state, State::Software);
+            for form in state.forms().into_iter().flatten() {
+                self.release(form, now);
             }
             self.landed(key);
         }
@@ -133,6 +128,7 @@ impl Engine {
 
     /// Counts what a rule has carried since its last reading.
     fn credit(&mut self, key: RuleKey, counter: Counter) {
+        let now = self.clock.now();
         let Some(flow) = self.flows.get_mut(&key) else {
             return;
         };
@@ -140,7 +136,9 @@ impl Engine {
         let Some(held) = flow.state.held_mut() else {
             return;
         };
-        let stats = counter.since(&held.last);
+        let mut stats = counter.since(&held.last);
+        // A device that cannot tell when must not make the flow look idle.
+        stats.used = stats.used.or(Some(now));
         if counter.packets < held.last.packets || (stats.packets == 0 && stats.bytes == 0) {
             return;
         }
@@ -204,7 +202,8 @@ impl Engine {
             return;
         };
         if op.inserts && matches!(completion.outcome, Outcome::Installed(_)) {
-            self.devices[d].latency.add(now - op.since);
+            let took = self.clock.now() - op.since;
+            self.devices[d].latency.add(took);
             self.devices[d].insertions.add(now);
         }
         let state = std::mem::replace(&mut flow.state, State::Software);
@@ -222,7 +221,10 @@ impl Engine {
                 // The old rule does what software does no longer: it has to go.
                 self.release(&form, now);
                 self.set_state(key, State::Hardware(held));
-                self.refuse(key, &e, now);
+                // A full table has no room for two rules at once; it has for one after the other.
+                if e != RuleError::TableFull {
+                    self.refuse(key, &e, now);
+                }
                 self.retire(key);
             }
             (State::Removing(held), Outcome::Removed(counter)) => {
@@ -384,7 +386,7 @@ impl Engine {
                     moved = true;
                     let op = InFlight {
                         key,
-                        since: now,
+                        since: self.clock.now(),
                         inserts: form.is_some(),
                     };
                     device.tickets.insert(ticket, op);
@@ -459,9 +461,13 @@ impl Engine {
             device: d,
             version: flow.version,
             resume: None,
+            entry: way.entry.unwrap_or_default(),
         };
         if !flow.recircs.is_empty() {
             let exit = exit_state(&put.actions, &way.entry?)?;
+            if self.yields(key, &exit) {
+                return None;
+            }
             let bits = self.devices[d].capabilities.resume_bits;
             let Some(id) = self.resume.take(&exit, bits, now) else {
                 if let Some(flow) = self.flows.get_mut(&key) {

@@ -137,7 +137,9 @@ impl Engine {
         }
         if let Some(old) = old {
             self.devices[index].ports.remove(port);
-            self.ports.remove(&old);
+            if self.ports.get(&old) == Some(&index) {
+                self.ports.remove(&old);
+            }
             self.world_changed();
             // The rules are asked to go before the device forgets the port.
             self.turn(self.clock.now());

@@ -27,6 +27,8 @@ pub(crate) struct Form {
     pub version: u32,
     /// What its misses carry, and what that stands for.
     pub resume: Option<(ResumeId, Metadata)>,
+    /// The state in which its packets reach it, on which `resume` rests.
+    pub entry: Metadata,
 }
 
 /// A rule that a device holds.
@@ -57,6 +59,16 @@ impl State {
         match self {
             State::Hardware(h) | State::Replacing(h, _) | State::Removing(h) => Some(h),
             State::Software | State::Adding(_) => None,
+        }
+    }
+
+    /// The rules that a device holds or may come to hold.
+    pub fn forms(&self) -> [Option<&Form>; 2] {
+        match self {
+            State::Software => [None, None],
+            State::Adding(form) => [Some(form), None],
+            State::Hardware(held) | State::Removing(held) => [Some(&held.form), None],
+            State::Replacing(held, form) => [Some(&held.form), Some(form)],
         }
     }
 

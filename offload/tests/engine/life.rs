@@ -332,3 +332,72 @@ fn the_report_fits_a_terminal() {
     assert!(report.text().contains("rules: 1/4"));
     assert_eq!(report.json()["devices"][0]["rules"], 1);
 }
+
+#[test]
+fn a_fast_flow_brings_those_before_it_along() {
+    let mut b = bench();
+    b.engine.set_admit(Admit::Policy);
+    b.add(&put(1, 1, 0, &[recirc(7)]));
+    b.add(&put(2, 1, 0, &[mark(1), recirc(7)]));
+    b.add(&put(3, 1, 7, &[output(2)]));
+    for i in 1..=8u64 {
+        b.warp(500);
+        let seen = |packets| FlowStats {
+            packets,
+            ..FlowStats::default()
+        };
+        b.engine.observe(Ufid(1), &seen(i * 1000));
+        b.engine.observe(Ufid(2), &seen(i));
+        b.engine.observe(Ufid(3), &seen(i * 1001));
+    }
+    b.run();
+    assert_eq!(b.engine.offloaded(), 3);
+    // So does one that comes later.
+    b.add(&put(4, 1, 0, &[mark(2), recirc(7)]));
+    b.run();
+    assert!(b.in_hardware(3) && b.in_hardware(4));
+}
+
+#[test]
+fn a_rule_that_recirculates_again_yields_to_another_state() {
+    let mut b = Bench::with_device(capabilities(9, 16));
+    b.add(&put(1, 1, 0, &[mark(1), recirc(7)]));
+    b.add(&put(2, 1, 7, &[recirc(8)]));
+    b.run();
+    assert!(b.in_hardware(2));
+    b.add(&put(3, 1, 0, &[mark(2), recirc(7)]));
+    b.model(0).asleep = true;
+    b.run();
+    b.model(0).asleep = false;
+    b.run();
+    assert!(b.in_hardware(1) && b.in_hardware(3));
+    assert_eq!(b.reason(2), Some(Reason::NoResume));
+}
+
+#[test]
+fn the_wanted_device_stands_first() {
+    let mut b = bench();
+    b.add_device("nic1", capabilities(4, 16), &[3]);
+    b.engine.set_priority(&["nic1".into(), "none".into()]);
+    let names: Vec<_> = b
+        .engine
+        .report()
+        .devices
+        .into_iter()
+        .map(|d| d.name)
+        .collect();
+    assert_eq!(names, ["nic1", "nic0"]);
+}
+
+#[test]
+fn a_full_table_replaces_one_after_the_other() {
+    let mut b = Bench::with_device(capabilities(4, 16));
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.run();
+    b.model(0).forward(1, 3);
+    b.model(0).no_room = true;
+    b.engine.flow_changed(&put(1, 1, 0, &[output(1)]));
+    b.run();
+    assert!(b.in_hardware(1));
+    assert_eq!(b.credits[&1], 3);
+}

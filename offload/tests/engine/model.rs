@@ -45,6 +45,8 @@ pub struct Model {
     pub dead: bool,
     /// It accepts operations and does nothing.
     pub asleep: bool,
+    /// It cannot replace: there is no room for two rules.
+    pub no_room: bool,
     /// So many insertions to come fail.
     pub refuse: u32,
     /// Operations on rules that were not there.
@@ -122,6 +124,7 @@ impl Model {
             RuleOp::Add { .. } | RuleOp::Replace { .. } if self.refused() => {
                 Outcome::Failed(RuleError::Fault("no".into()))
             }
+            RuleOp::Replace { .. } if self.no_room => Outcome::Failed(RuleError::TableFull),
             RuleOp::Add { .. } if self.rules.len() >= self.capabilities.rules => {
                 Outcome::Failed(RuleError::TableFull)
             }
@@ -312,6 +315,7 @@ impl Bench {
             dead: false,
             asleep: false,
             refuse: 0,
+            no_room: false,
             stale: 0,
             ports: BTreeMap::new(),
             peak: 0,

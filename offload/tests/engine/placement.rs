@@ -2,8 +2,8 @@
 //!
 //! Twenty thousand short flows begin each second, live for a second, and carry at most a few
 //! packets at once; one in a hundred is a burst. A thousand elephants start at different moments
-//! and keep a rate between 1,000 and 20,000 packets/s. The device has room for 2,000 rules and
-//! takes 10,000 insertions/s. The engine learns all of it as it does from the datapath: by a visit
+//! and carry between 1,000 and 20,000 packets/s, give or take a third from one visit to the next.
+//! The device has room for 950 rules, too few for all, and takes 10,000 insertions/s. The engine learns all of it as it does from the datapath: by a visit
 //! of all flows each half second.
 
 use crate::model::*;
@@ -20,7 +20,7 @@ fn elephants_go_in_and_queries_stay_out() {
     let mut b = Bench::new();
     let device = Capabilities {
         inserts_per_second: 10_000,
-        ..capabilities(2_000, 1_024)
+        ..capabilities(950, 1_024)
     };
     b.add_device("nic0", device, &[1, 2]);
     b.engine.set_enabled(true);
@@ -29,7 +29,10 @@ fn elephants_go_in_and_queries_stay_out() {
     let flow = |number: u64| {
         let mut put = template.clone();
         put.ufid = Ufid(number.into());
-        put.key.set(packet::FieldId::EthDst, number.into());
+        // Nobody looks at the match of a flow that is never placed.
+        if number >= SHORT {
+            put.key.set(packet::FieldId::EthDst, number.into());
+        }
         put
     };
     // Bytes a packet: elephants fill their frames.
@@ -48,7 +51,7 @@ fn elephants_go_in_and_queries_stay_out() {
             if totals[e as usize] == 0 {
                 b.engine.flow_added(&flow(number));
             }
-            let packets = rates[e as usize] * VISIT / 1000;
+            let packets = rates[e as usize] * dice.u64(67..133) / 100 * VISIT / 1000;
             totals[e as usize] += packets;
             if b.in_hardware(number) {
                 hardware += packets * fat * u64::from(visit >= visits / 2);
@@ -107,5 +110,5 @@ fn elephants_go_in_and_queries_stay_out() {
         "{}",
         report.devices[0].inserts
     );
-    assert!(b.model(0).peak <= 2_000);
+    assert!(b.model(0).peak <= 950);
 }
