@@ -47,6 +47,9 @@ pub struct Model {
     pub asleep: bool,
     /// It cannot replace: there is no room for two rules.
     pub no_room: bool,
+    /// Operations that it carries out between two polls.
+    pub pace: usize,
+    dice: fastrand::Rng,
     /// So many insertions to come fail.
     pub refuse: u32,
     /// Operations on rules that were not there.
@@ -111,6 +114,17 @@ impl Model {
             return None;
         }
         self.rules.remove(&handle.index).map(|(_, h)| h)
+    }
+
+    /// The next operation: any that is the first of its key.
+    fn next(&mut self) -> Option<(Ticket, RuleOp)> {
+        if self.asleep || self.queue.is_empty() {
+            return None;
+        }
+        let any = self.dice.usize(0..self.queue.len());
+        let key = self.queue[any].1.key();
+        let first = self.queue.iter().position(|(_, op)| op.key() == key)?;
+        self.queue.remove(first)
     }
 
     fn refused(&mut self) -> bool {
@@ -196,9 +210,11 @@ impl FlowDevice for ModelDevice {
             return Err(self.error());
         }
         done.append(&mut model.done);
-        while !model.asleep
-            && let Some((ticket, op)) = model.queue.pop_front()
-        {
+        let pace = model.pace;
+        for _ in 0..pace {
+            let Some((ticket, op)) = model.next() else {
+                break;
+            };
             let outcome = model.execute(op);
             done.push(Completion { ticket, outcome });
         }
@@ -315,6 +331,8 @@ impl Bench {
             dead: false,
             asleep: false,
             refuse: 0,
+            pace: usize::MAX,
+            dice: fastrand::Rng::with_seed(1),
             no_room: false,
             stale: 0,
             ports: BTreeMap::new(),

@@ -20,6 +20,7 @@ enum Step {
     Reset(usize),
     Asleep(usize, bool),
     Refuse(usize),
+    Pace(usize, usize),
     Bind(bool),
     Warp(u64),
     Run,
@@ -42,7 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (nic.clone(), any::<bool>()).prop_map(|(d, x)| Step::Dead(d, x)),
         1 => nic.clone().prop_map(Step::Reset),
         2 => (nic.clone(), any::<bool>()).prop_map(|(d, x)| Step::Asleep(d, x)),
-        1 => nic.prop_map(Step::Refuse),
+        1 => nic.clone().prop_map(Step::Refuse),
+        1 => (nic, 1..4usize).prop_map(|(d, n)| Step::Pace(d, n)),
         1 => any::<bool>().prop_map(Step::Bind),
         3 => (1..3000u64).prop_map(Step::Warp),
         6 => Just(Step::Run),
@@ -59,7 +61,8 @@ fn flow(number: u64, kind: u8) -> FlowPut {
         2 => vec![recirc(1)],
         3 => vec![mark(3), recirc(1)],
         4 => vec![recirc(2)],
-        5 => vec![Action::PopVlan, recirc(2)],
+        5 if number % 2 == 0 => vec![Action::PopVlan, recirc(2)],
+        5 => vec![mark(5), recirc(1)],
         6 => vec![output(5 - out)],
         _ => vec![],
     };
@@ -93,6 +96,54 @@ fn settled(b: &Bench, puts: &BTreeMap<u64, FlowPut>) -> Result<(), TestCaseError
             Placement::Software(reason) => {
                 prop_assert!(holders.is_empty(), "{} is held, and {:?}", number, reason);
                 prop_assert!(reason != Reason::Pending, "{}", number);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// At any moment a miss of a device resumes in the state that software would have reached.
+fn honest(b: &Bench) -> Result<(), TestCaseError> {
+    let table = b.engine.resume_table();
+    for d in 0..2 {
+        let model = b.model(d);
+        for (_, held) in model.rules.values() {
+            let Some(id) = held.rule.resume else {
+                continue;
+            };
+            let state = table.resolve(id);
+            let said = state.map(|s| (s.recirc_id, u128::from(s.pkt_mark)));
+            let next = held.rule.actions.iter().find_map(|a| match a {
+                Action::Recirc(id) => Some(id.0),
+                _ => None,
+            });
+            let set = held.rule.actions.iter().find_map(|a| match a {
+                Action::Set { value, .. } => Some(*value),
+                _ => None,
+            });
+            prop_assert_eq!(said.map(|s| s.0), next);
+            // What led here, in this device, by the same port.
+            let port = |r: &Rule| {
+                let m = r
+                    .matches
+                    .iter()
+                    .find(|m| m.field == packet::FieldId::InPortOxm);
+                m.map(|m| m.value)
+            };
+            let before = model.rules.values().map(|(_, h)| &h.rule).filter(|r| {
+                r.actions.contains(&Action::Recirc(held.rule.recirc))
+                    && port(r) == port(&held.rule)
+                    && **r != held.rule
+            });
+            let marks: Vec<u128> = if held.rule.recirc.0 == 0 {
+                vec![0]
+            } else {
+                let ids = before.filter_map(|r| table.resolve(r.resume?));
+                ids.map(|s| s.pkt_mark.into()).collect()
+            };
+            for mark in marks {
+                let reached = Some(set.unwrap_or(mark));
+                prop_assert_eq!(said.map(|s| s.1), reached);
             }
         }
     }
@@ -163,6 +214,7 @@ fn scenario(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Reset(d) => b.model(d).reset(),
             Step::Asleep(d, asleep) => b.model(d).asleep = asleep,
             Step::Refuse(d) => b.model(d).refuse += 1,
+            Step::Pace(d, n) => b.model(d).pace = n,
             Step::Bind(there) => {
                 // As the owner does: flows that use the port go before the port.
                 let number = there.then_some(DpPort(2));
@@ -171,6 +223,7 @@ fn scenario(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Warp(ms) => b.warp(ms),
             Step::Run => b.run(),
         }
+        honest(&b)?;
         for d in 0..2 {
             let full = b.model(d).peak;
             prop_assert!(full <= [5, 3][d]);
