@@ -132,6 +132,77 @@ impl Ipv4 {
     }
 }
 
+/// The addresses and limit of an IPv6 header; the rest of it is plain.
+#[derive(Debug, Clone, Copy)]
+pub struct Ipv6 {
+    /// Source address.
+    pub src: [u8; 16],
+    /// Destination address.
+    pub dst: [u8; 16],
+    /// Traffic class.
+    pub class: u8,
+    /// Hop limit.
+    pub hops: u8,
+}
+
+impl Ipv6 {
+    /// The header before `payload` of protocol `next`.
+    pub fn packet(&self, next: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).expect("an IPv6 length");
+        let mut header = vec![0x60 | (self.class >> 4), self.class << 4, 0, 0];
+        header.extend_from_slice(&length.to_be_bytes());
+        header.extend_from_slice(&[next, self.hops]);
+        header.extend_from_slice(&self.src);
+        header.extend_from_slice(&self.dst);
+        header.extend_from_slice(payload);
+        header
+    }
+
+    fn pseudo(&self, next: u8, length: usize) -> Vec<u8> {
+        let mut bytes = self.src.to_vec();
+        bytes.extend_from_slice(&self.dst);
+        bytes.extend_from_slice(&u32::try_from(length).expect("a length").to_be_bytes());
+        bytes.extend_from_slice(&[0, 0, 0, next]);
+        bytes
+    }
+
+    /// A UDP datagram in its packet.
+    pub fn udp(&self, from: u16, to: u16, data: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(8 + data.len()).expect("a UDP length");
+        let mut segment = from.to_be_bytes().to_vec();
+        segment.extend_from_slice(&to.to_be_bytes());
+        segment.extend_from_slice(&length.to_be_bytes());
+        segment.extend_from_slice(&[0, 0]);
+        segment.extend_from_slice(data);
+        let sum = match checksum(&[&self.pseudo(17, segment.len()), &segment]) {
+            0 => 0xffff,
+            sum => sum,
+        };
+        segment[6..8].copy_from_slice(&sum.to_be_bytes());
+        self.packet(17, &segment)
+    }
+
+    /// A TCP segment with these flags in its packet.
+    pub fn tcp(&self, from: u16, to: u16, flags: u8, data: &[u8]) -> Vec<u8> {
+        let mut segment = from.to_be_bytes().to_vec();
+        segment.extend_from_slice(&to.to_be_bytes());
+        segment.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0x10, 0, 0, 0, 0, 0]);
+        segment.extend_from_slice(data);
+        let sum = checksum(&[&self.pseudo(6, segment.len()), &segment]);
+        segment[16..18].copy_from_slice(&sum.to_be_bytes());
+        self.packet(6, &segment)
+    }
+
+    /// An echo request (type 128), or any other ICMPv6 message of that layout, in its packet.
+    pub fn icmp(&self, kind: u8, code: u8, data: &[u8]) -> Vec<u8> {
+        let mut message = vec![kind, code, 0, 0, 0, 1, 0, 1];
+        message.extend_from_slice(data);
+        let sum = checksum(&[&self.pseudo(58, message.len()), &message]);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        self.packet(58, &message)
+    }
+}
+
 /// An ARP packet for IPv4 over Ethernet (RFC 826): operation 1 asks, 2 answers.
 pub fn arp(operation: u16, sha: [u8; 6], spa: [u8; 4], tha: [u8; 6], tpa: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![0, 1, 8, 0, 6, 4];

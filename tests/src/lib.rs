@@ -12,12 +12,14 @@
 //! * [`run`] and [`eventually`] start a program, and wait for a condition.
 //! * [`frame`] builds packets byte by byte, with no parser of the switch's.
 //! * [`capture`] reads and writes pcap files.
+//! * [`oracle`] makes random OpenFlow tables and packets for two switches to agree on.
 //!
 //! `tools/test` builds the programs and installs the original's before it runs these tests.
 
 pub mod capture;
 pub mod frame;
 mod netns;
+pub mod oracle;
 mod run;
 mod switch;
 

@@ -1,0 +1,256 @@
+//! OpenFlow connections: what a controller sees, through the original's `ovs-ofctl`.
+
+use std::fs::{self, File};
+use std::process::Child;
+
+use end_to_end::frame::{Ipv4, ethernet, hex, mac};
+use end_to_end::{Make, Switch, eventually};
+
+fn bridge() -> Switch {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(2, "set bridge br0 protocols=OpenFlow10,OpenFlow13");
+    switch.appctl("time/stop").ok();
+    switch
+}
+
+fn udp() -> Vec<u8> {
+    let ip = Ipv4::new([10, 0, 0, 1], [10, 0, 0, 2]);
+    ethernet(mac(2), mac(1), 0x800, &ip.udp(1000, 2000, &[1; 30]))
+}
+
+/// `ovs-ofctl monitor`, with what it prints.
+struct Monitor<'s> {
+    switch: &'s Switch,
+    child: Child,
+}
+
+impl<'s> Monitor<'s> {
+    fn new(switch: &'s Switch, version: &str) -> Monitor<'s> {
+        let log = File::create(switch.path("monitor.log")).expect("a log");
+        let errors = log.try_clone().expect("the log again");
+        let child = switch
+            .tool("ovs-ofctl")
+            .args(["-O", version, "monitor", "br0", "65534"])
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .expect("ovs-ofctl starts");
+        Monitor { switch, child }
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.switch.path("monitor.log")).unwrap_or_default()
+    }
+
+    /// Waits for `what`; `nudge` makes it happen, again if need be.
+    #[track_caller]
+    fn sees(&self, what: &str, mut nudge: impl FnMut()) -> String {
+        eventually(&format!("{what} in the monitor's output"), || {
+            nudge();
+            let text = self.text();
+            text.contains(what).then_some(text)
+        })
+    }
+}
+
+impl Drop for Monitor<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the monitor saw\n{}", self.text());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_controller_gets_packets_in_both_versions() {
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        let switch = bridge();
+        switch
+            .ofctl("add-flow br0 in_port=1,cookie=0x77,actions=CONTROLLER:65535")
+            .ok();
+        let monitor = Monitor::new(&switch, version);
+        let frame = udp();
+        let text = monitor.sees("in_port=1", || switch.receive("p1", &frame));
+        assert!(text.contains("PACKET_IN"), "{text}");
+        assert!(text.contains("total_len=72"), "{text}");
+        assert!(text.contains("(via action)"), "{text}");
+        assert!(text.contains("nw_src=10.0.0.1,nw_dst=10.0.0.2"), "{text}");
+        if version == "OpenFlow13" {
+            assert!(text.contains("cookie=0x77"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_controller_hears_of_flows_that_time_out() {
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        let switch = bridge();
+        let monitor = Monitor::new(&switch, version);
+        let text = monitor.sees("FLOW_REMOVED", || {
+            switch
+                .ofctl(
+                    "add-flow br0 send_flow_rem,idle_timeout=5,cookie=0x42,in_port=2,actions=drop",
+                )
+                .ok();
+            switch.appctl("time/warp 8000 1000").ok();
+        });
+        assert!(text.contains("reason=idle"), "{text}");
+        assert!(
+            text.contains("cookie:0x42") || text.contains("cookie=0x42"),
+            "{text}"
+        );
+        assert!(!switch.ofctl("dump-flows br0").ok().contains("0x42"));
+    }
+}
+
+#[test]
+fn a_packet_out_leaves_by_its_actions() {
+    let switch = bridge();
+    let frame = udp();
+    switch
+        .ofctl(&format!(
+            "packet-out br0 in_port=controller,packet={},actions=output:2",
+            hex(&frame)
+        ))
+        .ok();
+    eventually("the packet", || {
+        (switch.sent("p2") == [frame.clone()]).then_some(())
+    });
+    assert!(switch.sent("p1").is_empty());
+}
+
+#[test]
+fn statistics_count_what_was_sent() {
+    let switch = bridge();
+    switch
+        .ofctl("add-flow br0 in_port=1,cookie=0x5,actions=output:2")
+        .ok();
+    let frame = udp();
+    for _ in 0..4 {
+        switch.receive("p1", &frame);
+    }
+    eventually("four packets", || {
+        (switch.sent("p2").len() == 4).then_some(())
+    });
+    switch.appctl("revalidator/purge").ok();
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        let flows = switch.ofctl(&format!("-O {version} dump-flows br0")).ok();
+        assert!(flows.contains("n_packets=4, n_bytes=288"), "{flows}");
+        let all = switch
+            .ofctl(&format!("-O {version} dump-aggregate br0"))
+            .ok();
+        assert!(
+            all.contains("packet_count=4 byte_count=288 flow_count=1"),
+            "{all}"
+        );
+        let ports = switch.ofctl(&format!("-O {version} dump-ports br0 2")).ok();
+        assert!(ports.contains("tx pkts=4, bytes=288"), "{ports}");
+        let tables = switch.ofctl(&format!("-O {version} dump-tables br0")).ok();
+        assert!(tables.contains("active=1"), "{tables}");
+        let shown = switch.ofctl(&format!("-O {version} show br0")).ok();
+        assert!(shown.contains(" 1(p1): addr:"), "{shown}");
+        assert!(shown.contains(" LOCAL(br0): addr:"), "{shown}");
+    }
+}
+
+#[test]
+fn flows_are_changed_and_deleted_as_asked() {
+    let switch = bridge();
+    for words in [
+        "add-flow br0 priority=10,ip,nw_src=10.0.0.0/8,actions=drop",
+        "add-flow br0 priority=20,ip,nw_src=10.1.0.0/16,actions=output:1",
+        "add-flow br0 priority=20,arp,actions=NORMAL",
+        "mod-flows br0 ip,nw_src=10.0.0.0/8,actions=output:2",
+    ] {
+        switch.ofctl(words).ok();
+    }
+    let dump = |words: &str| {
+        let mut lines: Vec<String> = switch
+            .ofctl(&format!("dump-flows --no-stats br0 {words}"))
+            .ok()
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| line.contains("actions="))
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        dump(""),
+        [
+            "priority=10,ip,nw_src=10.0.0.0/8 actions=output:2",
+            "priority=20,arp actions=NORMAL",
+            "priority=20,ip,nw_src=10.1.0.0/16 actions=output:2",
+        ]
+    );
+    switch
+        .ofctl("--strict del-flows br0 priority=10,ip,nw_src=10.0.0.0/8")
+        .ok();
+    assert_eq!(
+        dump("ip"),
+        ["priority=20,ip,nw_src=10.1.0.0/16 actions=output:2"]
+    );
+    switch.ofctl("del-flows br0 out_port=2").ok();
+    assert_eq!(dump(""), ["priority=20,arp actions=NORMAL"]);
+}
+
+#[test]
+fn what_the_switch_cannot_do_is_refused_by_name() {
+    let switch = bridge();
+    let refused = switch.ofctl("-O OpenFlow13 add-flow br0 actions=group:5");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("OFPBAC_BAD_OUT_GROUP"), "{refused:?}");
+    let refused = switch.ofctl("-O OpenFlow13 add-flow br0 table=5,actions=goto_table:5");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let refused = switch.ofctl("-O OpenFlow14 show br0");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let flows = switch.ofctl("dump-flows br0").ok();
+    assert!(!flows.contains("actions="), "{flows}");
+}
+
+#[test]
+fn an_unknown_action_gets_the_specified_error_over_the_socket() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    let switch = bridge();
+    let mut socket = UnixStream::connect(switch.path("br0.mgmt")).expect("the bridge's socket");
+    socket
+        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+        .expect("a deadline");
+    // OFPT_HELLO of OpenFlow 1.0, then a flow with an action of type 0x0999 (§5.3.3 of 1.0.0).
+    socket.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).expect("hello");
+    let mut message = vec![1, 14, 0, 80, 0, 0, 0, 9];
+    message.extend_from_slice(&0x003f_ffffu32.to_be_bytes());
+    message.resize(72, 0);
+    message[64..70].fill(0xff);
+    message.extend_from_slice(&[0x09, 0x99, 0, 8, 0, 0, 0, 0]);
+    socket.write_all(&message).expect("a flow");
+    let mut next = || {
+        let mut header = [0; 8];
+        socket.read_exact(&mut header).expect("a message");
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        let mut body = vec![0; length - 8];
+        socket.read_exact(&mut body).expect("its body");
+        (header, body)
+    };
+    let (header, body) = loop {
+        let (header, body) = next();
+        if header[1] == 1 {
+            break (header, body);
+        }
+        assert!(
+            matches!(header[1], 0 | 2 | 5),
+            "an unasked message: {header:?}"
+        );
+    };
+    assert_eq!(
+        header[4..],
+        [0, 0, 0, 9],
+        "the error names the flow's message"
+    );
+    // OFPET_BAD_ACTION, OFPBAC_BAD_TYPE, then the start of what was wrong.
+    assert_eq!(body[..4], [0, 2, 0, 0], "{body:?}");
+    assert_eq!(body[4..12], message[..8]);
+}

@@ -1,0 +1,225 @@
+//! The original's switch as the judge of ours: the same OpenFlow tables and packets into both, and
+//! out of both the same bytes at the same ports and the same counters at the same flows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use end_to_end::oracle::{Case, PORTS};
+use end_to_end::{Make, Switch, within};
+
+/// What a case left of a switch.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    /// Complaints about flows.
+    refused: String,
+    /// Frames by port, as hexadecimal digits.
+    sent: BTreeMap<u32, Vec<String>>,
+    /// Flows with their counters.
+    flows: Vec<String>,
+}
+
+/// A switch with the bridge that all cases use, and how much of each port's capture is known.
+struct Player {
+    switch: Switch,
+    seen: BTreeMap<u32, usize>,
+}
+
+impl Player {
+    fn new(make: Make) -> Player {
+        let switch = Switch::dummy(make);
+        switch.dummy_bridge(
+            PORTS,
+            "set bridge br0 protocols=OpenFlow10,OpenFlow13 other-config:hwaddr=aa:55:aa:55:00:00",
+        );
+        switch.appctl("time/stop").ok();
+        let seen = (1..=PORTS).map(|n| (n, 0)).collect();
+        Player { switch, seen }
+    }
+
+    /// Installs the case's table and sends its packets.
+    fn play(&self, case: &Case) -> String {
+        let switch = &self.switch;
+        switch.ofctl("-O OpenFlow13 del-flows br0").ok();
+        switch.appctl("fdb/flush br0").ok();
+        fs::write(switch.path("flows.txt"), case.table()).expect("a file of flows");
+        let done = switch.ofctl("-O OpenFlow13 add-flows br0 flows.txt");
+        for (port, frame) in &case.packets {
+            switch.receive(&format!("p{port}"), frame);
+        }
+        without_xid(&done.err)
+    }
+
+    /// What there is to see now.
+    fn look(&self, refused: &str) -> Outcome {
+        self.switch.appctl("revalidator/purge").ok();
+        let sent = (1..=PORTS)
+            .map(|n| {
+                let frames = self.switch.sent(&format!("p{n}"));
+                let known = self.seen.get(&n).copied().unwrap_or(0);
+                let new = frames.iter().skip(known);
+                (n, new.map(|f| end_to_end::frame::hex(f)).collect())
+            })
+            .collect();
+        let dump = self.switch.ofctl("-O OpenFlow13 dump-flows br0").ok();
+        let mut flows: Vec<String> = dump
+            .lines()
+            .filter(|line| line.contains("table="))
+            .map(without_time)
+            .collect();
+        flows.sort();
+        Outcome {
+            refused: refused.to_owned(),
+            sent,
+            flows,
+        }
+    }
+
+    /// The frames of `result` belong to a case that is over.
+    fn settle(&mut self, result: &Outcome) {
+        for (port, frames) in &result.sent {
+            *self.seen.entry(*port).or_default() += frames.len();
+        }
+    }
+}
+
+fn without_xid(text: &str) -> String {
+    text.lines()
+        .filter(|line| line.contains("ERROR") || line.contains("ovs-ofctl:"))
+        .map(|line| match (line.find("(xid="), line.find("): ")) {
+            (Some(from), Some(to)) if from < to => format!("{}{}", &line[..from], &line[to..]),
+            _ => line.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn without_time(line: &str) -> String {
+    line.split(", ")
+        .map(str::trim)
+        .filter(|word| {
+            !["duration=", "idle_age=", "hard_age="]
+                .iter()
+                .any(|time| word.starts_with(time))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn difference(ours: &Outcome, theirs: &Outcome) -> String {
+    let mut text = String::new();
+    if ours.refused != theirs.refused {
+        let _ = writeln!(
+            text,
+            "errors\n  ours:     {}\n  original: {}",
+            ours.refused, theirs.refused
+        );
+    }
+    for (port, frames) in &theirs.sent {
+        let mine = &ours.sent[port];
+        let same = mine.iter().zip(frames).take_while(|(a, b)| a == b).count();
+        if mine != frames {
+            let _ = writeln!(
+                text,
+                "port {port}: {} frames of ours, {} of the original's, {same} alike, then\n  \
+                 ours:     {}\n  original: {}",
+                mine.len(),
+                frames.len(),
+                start_of(mine.get(same)),
+                start_of(frames.get(same)),
+            );
+        }
+    }
+    for flow in &ours.flows {
+        if !theirs.flows.contains(flow) {
+            let _ = writeln!(text, "flow\n  ours:     {flow}");
+        }
+    }
+    for flow in &theirs.flows {
+        if !ours.flows.contains(flow) {
+            let _ = writeln!(text, "flow\n  original: {flow}");
+        }
+    }
+    text
+}
+
+/// The headers of a frame, as far as it is there.
+fn start_of(frame: Option<&String>) -> &str {
+    frame.map_or("none", |digits| digits.get(..160).unwrap_or(digits))
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn oracle_random_tables_and_packets() {
+    agree(Case::new);
+}
+
+#[test]
+#[ignore = "tags pushed before tags, and NORMAL for a station that sends to itself, differ"]
+fn oracle_random_tables_and_packets_whole() {
+    agree(Case::whole);
+}
+
+fn agree(make: impl Fn(u64) -> Case) {
+    let first = setting("HALYARD_ORACLE_SEED", 1);
+    let cases = setting("HALYARD_ORACLE_CASES", 500);
+    let mut ours = Player::new(Make::Ours);
+    let mut theirs = Player::new(Make::Original);
+    let mut failed = Vec::new();
+    let (mut forwarded, mut refused) = (0, 0);
+    for seed in first..first + cases {
+        let case = make(seed);
+        let (mine, judge) = thread::scope(|scope| {
+            let mine = scope.spawn(|| ours.play(&case));
+            let judge = theirs.play(&case);
+            (mine.join().expect("our switch plays"), judge)
+        });
+        // Packets may still be on their way: what differs is looked at again.
+        let mut last = None;
+        within(Duration::from_secs(3), || {
+            let pair = (ours.look(&mine), theirs.look(&judge));
+            let same = pair.0 == pair.1;
+            last = Some(pair);
+            same.then_some(())
+        });
+        let (a, b) = last.expect("looked at least once");
+        if a != b {
+            eprintln!(
+                "case {seed} differs:\n{}\n{}",
+                difference(&a, &b),
+                case.script()
+            );
+            failed.push(seed);
+        }
+        if !b.refused.is_empty() {
+            refused += 1;
+            if std::env::var_os("HALYARD_ORACLE_VERBOSE").is_some() {
+                eprintln!("case {seed}: {}", b.refused);
+            }
+        }
+        forwarded += b.sent.values().map(Vec::len).sum::<usize>();
+        ours.settle(&a);
+        theirs.settle(&b);
+        assert!(failed.len() < 20, "too many cases differ: {failed:?}");
+    }
+    assert!(
+        failed.is_empty(),
+        "of {cases} cases these differ: {failed:?}"
+    );
+    eprintln!("{cases} cases, {refused} with a refused flow, {forwarded} packets forwarded");
+    // Cases that forward nothing, or whose tables are refused, would agree about nothing.
+    assert!(
+        cases < 100 || (u64::try_from(forwarded).unwrap_or(0) > 2 * cases && refused < cases / 10),
+        "{cases} cases, {refused} with a refused flow, {forwarded} packets forwarded: too few"
+    );
+}
