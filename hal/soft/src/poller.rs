@@ -89,13 +89,19 @@ struct Port {
 
 /// One thread's poll loop, one turn at a time.
 pub struct Poller {
-    index: usize,
     mailbox: Arc<Mailbox>,
     ports: Vec<Port>,
     batch: RxBatch,
+    finder: Finder,
+    engine: Engine,
+}
+
+/// Looks packets up.
+struct Finder {
+    index: usize,
+    mailbox: Arc<Mailbox>,
     cache: ExactMatchCache,
     classifier: Classifier,
-    engine: Engine,
 }
 
 /// Carries out steps: everything but looking up.
@@ -106,7 +112,11 @@ struct Engine {
     spare: Vec<Packet>,
 }
 
+/// What sees a packet through that steps send on.
+type Again<'a> = &'a mut dyn FnMut(&mut Engine, &mut Packet, &mut Metadata);
+
 /// Where steps leave a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Done,
     /// Look it up anew.
@@ -117,12 +127,15 @@ impl Poller {
     /// The poller that counts as number `index`.
     pub fn new(index: usize, mailbox: Arc<Mailbox>, upcalls: Arc<Upcalls>) -> Poller {
         Poller {
-            index,
-            mailbox,
+            mailbox: mailbox.clone(),
             ports: Vec::new(),
             batch: RxBatch::default(),
-            cache: ExactMatchCache::default(),
-            classifier: Classifier::default(),
+            finder: Finder {
+                index,
+                mailbox,
+                cache: ExactMatchCache::default(),
+                classifier: Classifier::default(),
+            },
             engine: Engine {
                 tx: Vec::new(),
                 touched: Vec::new(),
@@ -138,13 +151,13 @@ impl Poller {
         let mut sweep = false;
         while let Some(command) = mailbox.commands.pop() {
             match command {
-                Command::AddFlow(flow) => self.classifier.insert(flow),
+                Command::AddFlow(flow) => self.finder.classifier.insert(flow),
                 Command::RemoveFlow(flow) => {
-                    self.classifier.remove(&flow);
+                    self.finder.classifier.remove(&flow);
                     sweep = true;
                 }
                 Command::Flush => {
-                    self.classifier.clear();
+                    self.finder.classifier.clear();
                     sweep = true;
                 }
                 Command::AddPort { port, tx, rx } => self.add_port(port, tx, rx),
@@ -153,7 +166,7 @@ impl Poller {
             mailbox.counters.commands.fetch_add(1, Ordering::Release);
         }
         if sweep {
-            self.cache.sweep();
+            self.finder.cache.sweep();
         }
     }
 
@@ -206,7 +219,8 @@ impl Poller {
                     (Some(_), None) => continue,
                 };
                 meta.in_port = rx.ingress.unwrap_or(number).0;
-                self.process(packet, &mut meta, now);
+                self.finder
+                    .process(&mut self.engine, packet, &mut meta, now, MAX_RECIRCULATIONS);
             }
             self.batch = batch;
             self.engine.flush();
@@ -218,17 +232,44 @@ impl Poller {
         }
     }
 
-    /// Sees one packet through: look up, act, and again if the steps say so.
-    fn process(&mut self, packet: &mut Packet, meta: &mut Metadata, now: Time) {
-        for _ in 0..MAX_RECIRCULATIONS {
+    /// Runs one packet through steps, as if a flow with them had matched it.
+    pub fn execute(&mut self, packet: &mut Packet, key: &PacketKey, actions: &[Action], now: Time) {
+        self.obey();
+        let mut meta = metadata_of(key);
+        let parsed = parse(packet, &meta);
+        let left = MAX_RECIRCULATIONS;
+        let finder = &mut self.finder;
+        let mut again = |engine: &mut Engine, packet: &mut Packet, meta: &mut Metadata| {
+            finder.process(engine, packet, meta, now, left);
+        };
+        let then = self
+            .engine
+            .run(packet, &mut meta, &parsed, actions, 0, &mut again);
+        if then == Then::Again {
+            self.finder
+                .process(&mut self.engine, packet, &mut meta, now, left);
+        }
+        self.engine.flush();
+    }
+}
+
+impl Finder {
+    /// Sees one packet through: look up, act, and again if the steps say so, at most `left` times.
+    fn process(
+        &mut self,
+        engine: &mut Engine,
+        packet: &mut Packet,
+        meta: &mut Metadata,
+        now: Time,
+        left: u32,
+    ) {
+        for left in (0..left).rev() {
             let key = parse(packet, meta);
             let Some(flow) = self.lookup(&key) else {
                 bump(&self.mailbox.counters.misses, 1);
-                if !self.engine.upcalls.push(Upcall {
-                    kind: UpcallKind::Miss,
-                    packet: packet.clone(),
-                    key,
-                }) {
+                let kind = UpcallKind::Miss;
+                let packet = packet.clone();
+                if !engine.upcalls.push(Upcall { kind, packet, key }) {
                     bump(&self.mailbox.counters.lost, 1);
                 }
                 return;
@@ -240,8 +281,11 @@ impl Poller {
                 tcp_flags: tcp_flags(&key),
             };
             flow.tallies().count(self.index, &stats);
-            // A second reference to the flow costs nothing here: the engine borrows other fields.
-            match self.engine.run(packet, meta, &key, flow.actions(), 0) {
+            // A copy that the steps send on is seen through before the steps go on.
+            let mut again = |engine: &mut Engine, packet: &mut Packet, meta: &mut Metadata| {
+                self.process(engine, packet, meta, now, left);
+            };
+            match engine.run(packet, meta, &key, flow.actions(), 0, &mut again) {
                 Then::Done => return,
                 Then::Again => {}
             }
@@ -264,17 +308,6 @@ impl Poller {
         bump(&counters.masked_hits, 1);
         self.cache.insert(hash, key, flow);
         Some(flow.clone())
-    }
-
-    /// Runs one packet through steps, as if a flow with them had matched it.
-    pub fn execute(&mut self, packet: &mut Packet, key: &PacketKey, actions: &[Action], now: Time) {
-        self.obey();
-        let mut meta = metadata_of(key);
-        let parsed = parse(packet, &meta);
-        if let Then::Again = self.engine.run(packet, &mut meta, &parsed, actions, 0) {
-            self.process(packet, &mut meta, now);
-        }
-        self.engine.flush();
     }
 }
 
@@ -328,6 +361,7 @@ impl Engine {
         key: &PacketKey,
         actions: &[Action],
         depth: usize,
+        again: Again<'_>,
     ) -> Then {
         let mut truncate = None;
         for action in actions {
@@ -368,7 +402,7 @@ impl Engine {
                 }
                 Action::Truncate(len) => truncate = Some((*len as usize).max(14)),
                 Action::Clone(inner) if depth < MAX_DEPTH => {
-                    self.nested(packet, meta, key, inner, depth);
+                    self.nested(packet, meta, key, inner, depth, again);
                 }
                 Action::Sample {
                     probability,
@@ -378,7 +412,7 @@ impl Engine {
                     // packet always fares the same.
                     let dice = (key.hash() >> 32) as u32;
                     if dice <= *probability && *probability != 0 {
-                        self.nested(packet, meta, key, actions, depth);
+                        self.nested(packet, meta, key, actions, depth, again);
                     }
                 }
                 Action::Clone(_) | Action::Sample { .. } => {}
@@ -394,10 +428,13 @@ impl Engine {
         key: &PacketKey,
         actions: &[Action],
         depth: usize,
+        again: Again<'_>,
     ) {
         let mut meta = *meta;
         self.with_copy(packet, |engine, copy| {
-            engine.run(copy, &mut meta, key, actions, depth + 1);
+            if engine.run(copy, &mut meta, key, actions, depth + 1, again) == Then::Again {
+                again(engine, copy, &mut meta);
+            }
         });
     }
 

@@ -360,6 +360,7 @@ mod tests {
         };
         let key = parse(&mut packet.clone(), &meta);
         let mut mask = FlowMask::ANY;
+        mask.add_all(FieldId::RecircId);
         mask.add_all(FieldId::InPortOxm);
         mask.add_all(FieldId::UdpDst);
         FlowPut {
@@ -428,6 +429,25 @@ mod tests {
         assert_eq!(sent[0].len(), whole.len() + 4);
         assert_eq!(sent[1], whole[..20]);
         assert_eq!(sent[2], whole);
+    }
+
+    #[test]
+    fn a_copy_that_is_sent_on_is_looked_up_while_the_packet_goes_on() {
+        let (mut soft, [a, b]) = switch();
+        let on = Action::Clone(vec![Action::PopVlan, Action::Recirc(hal::RecircId(7))]);
+        soft.put_flow(flow(&udp(5), vec![on, Action::Output(DpPort(2))]))
+            .unwrap();
+        let mut second = flow(
+            &udp(5),
+            vec![Action::Truncate(20), Action::Output(DpPort(2))],
+        );
+        second.key.set(FieldId::RecircId, 7);
+        second.ufid = Ufid(8);
+        soft.put_flow(second).unwrap();
+        a.inject(udp(5));
+        soft.turn(Time::ZERO);
+        let whole = udp(5).frame().to_vec();
+        assert_eq!(b.take_sent(), [whole[..20].to_vec(), whole]);
     }
 
     #[test]

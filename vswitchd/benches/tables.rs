@@ -1,0 +1,4 @@
+//! Soon.
+fn main() {
+    let _ = std::any::type_name::<criterion::Criterion>();
+}
