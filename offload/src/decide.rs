@@ -14,16 +14,13 @@ use crate::device::Health;
 use crate::engine::{Engine, PLAN};
 use crate::face::Admit;
 use crate::flow::{Fit, Flow, State};
-use crate::placement::{Candidate, Place, Room, Settings, place};
+use crate::placement::{Candidate, Settings};
 use crate::resume::{exit_state, same_state};
 use clock::Time;
 use hal::{Reason, Rule, RuleKey};
 use packet::Metadata;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A flow that waits for so many others is not worth their rules.
-const MAX_MISSING: usize = 64;
 
 /// What a flow may do next.
 pub(crate) struct Way {
@@ -98,7 +95,7 @@ impl Engine {
     }
 
     /// Compares a flow with its device unless that has been done, and remembers it.
-    fn check_once(&mut self, key: RuleKey) {
+    pub(crate) fn check_once(&mut self, key: RuleKey) {
         let generation = self.generation;
         let Some(flow) = self.flows.get(&key) else {
             return;
@@ -140,8 +137,8 @@ impl Engine {
         Ok(Way { fit, entry })
     }
 
-    /// The flows that lead to a flow.
-    fn predecessors<'a>(
+    /// The flows that lead to a flow, or whose rules in a device still do.
+    pub(crate) fn predecessors<'a>(
         &'a self,
         key: RuleKey,
         flow: &'a Flow,
@@ -153,12 +150,12 @@ impl Engine {
     }
 
     /// The flows to which a flow leads.
-    fn successors<'a>(
+    pub(crate) fn successors<'a>(
         &'a self,
         key: RuleKey,
         flow: &'a Flow,
     ) -> impl Iterator<Item = (RuleKey, &'a Flow)> {
-        let sets = flow.recircs.iter().filter_map(|id| self.at.get(id));
+        let sets = flow.leads.iter().filter_map(|id| self.at.get(id));
         sets.flatten()
             .filter(move |k| **k != key)
             .filter_map(|k| Some((*k, self.flows.get(k)?)))
@@ -178,7 +175,15 @@ impl Engine {
         }
         let mut entry: Option<Metadata> = None;
         let mut any = false;
+        let mut outdated = Vec::new();
         for (_, before) in self.predecessors(key, flow) {
+            if !before.recircs.contains(&flow.recirc()) {
+                // It leads here no longer, but its rule in the device still does.
+                let forms = before.state.forms().into_iter().flatten();
+                let exits = forms.filter_map(|f| f.resume.as_ref().map(|(_, exit)| *exit));
+                outdated.extend(exits.filter(|e| e.recirc_id == flow.recirc().0));
+                continue;
+            }
             any = true;
             if before.want != Some(device) || before.leaving {
                 return Err(Reason::Predecessor);
@@ -205,6 +210,10 @@ impl Engine {
         // Those before it may all be on their way; until they are in, nothing comes by.
         if entry.is_none() && !(any && stays) {
             return Err(Reason::Predecessor);
+        }
+        let differs = |e: &Metadata| outdated.iter().any(|o| !same_state(o, e));
+        if entry.as_ref().is_some_and(differs) && !flow.recircs.is_empty() {
+            return Err(Reason::NoResume);
         }
         Ok(entry)
     }
@@ -240,7 +249,7 @@ impl Engine {
         let Some(flow) = self.flows.get(&key) else {
             return;
         };
-        if flow.recircs.is_empty() {
+        if flow.leads.is_empty() {
             return;
         }
         let always = self.admit == Admit::Always;
@@ -280,20 +289,6 @@ impl Engine {
         self.todo.insert(key);
     }
 
-    /// A flow is to have a rule.
-    fn admit_flow(&mut self, key: RuleKey, fit: Fit) {
-        let Some(flow) = self.flows.get_mut(&key) else {
-            return;
-        };
-        flow.want = Some(fit.device);
-        flow.verdict = None;
-        self.hot.remove(&key);
-        let device = &mut self.devices[fit.device];
-        device.waiting.remove(&key);
-        device.claims.insert(key, fit.cost);
-        device.adds.push_back(key);
-    }
-
     /// Looks at what has changed, and makes the plan when it is due. True if anything was decided.
     pub(crate) fn decide(&mut self, now: Time) -> bool {
         while let Some(&(at, key)) = self.later.first()
@@ -320,6 +315,10 @@ impl Engine {
             }
             if let Some(offer) = self.offer(key, now) {
                 offers.entry(offer.1.device).or_default().push(offer);
+                continue;
+            }
+            for device in &mut self.devices {
+                device.freed |= device.waiting.remove(&key);
             }
         }
         for (device, offers) in offers {
@@ -336,7 +335,7 @@ impl Engine {
             self.next_plan = now + PLAN;
             moved |= self.plan(now);
         }
-        moved
+        moved | self.fill_free_slots(now)
     }
 
     /// A flow that has a rule, or is to have one: does it still deserve it, and is it the right
@@ -374,179 +373,22 @@ impl Engine {
         }
     }
 
-    /// A flow in software that nothing but its worth keeps there, as a candidate.
-    fn offer(&mut self, key: RuleKey, now: Time) -> Option<(Candidate, Fit)> {
-        self.check_once(key);
-        let flow = self.flows.get(&key)?;
-        let way = self.way(key, flow, false).ok()?;
-        let candidate = Candidate {
-            key,
-            rate: flow.meter.rate(),
-            age: now - flow.added,
-            cost: way.fit.cost,
-            place: Place::Software {
-                evicted: flow.evicted.map(|t| now - t),
-            },
-        };
-        Some((candidate, way.fit))
-    }
-
-    /// Makes the plan for all devices.
-    fn plan(&mut self, now: Time) -> bool {
-        let mut wanting: BTreeMap<usize, BTreeMap<RuleKey, (Candidate, Fit)>> = BTreeMap::new();
-        for key in self.hot.clone() {
-            let mut offers = Vec::new();
-            if let Some(offer) = self.offer(key, now) {
-                offers.push(offer);
-            } else {
-                offers.extend(self.missing(key, now));
-            }
-            for (candidate, fit) in offers {
-                let of_device = wanting.entry(fit.device).or_default();
-                let entry = of_device.entry(candidate.key);
-                let entry = entry.or_insert_with(|| (candidate.clone(), fit));
-                entry.0.rate = entry.0.rate.max(candidate.rate);
-                entry.0.age = entry.0.age.max(candidate.age);
-            }
+    /// A slot is free: those that wait for one are looked at anew, as many as may fit. Those that
+    /// turn out to have another reason no longer wait, and others follow.
+    fn fill_free_slots(&mut self, now: Time) -> bool {
+        if self.admit != Admit::Always {
+            return false;
         }
-        let mut moved = false;
-        for device in self.order.clone() {
-            let Some(of_device) = wanting.remove(&device) else {
-                continue;
-            };
-            let mut offers: Vec<_> = of_device.into_values().collect();
-            let budget = self.devices[device].budget.available(now);
-            let wanted: usize = offers.iter().map(|(c, _)| c.cost).sum();
-            let free = self.devices[device].capacity(now);
-            if wanted > free.saturating_sub(self.devices[device].used()) {
-                offers.extend(self.holders(device, now));
-            }
-            let settings = self.settings.clone();
-            moved |= self.carry_out(device, &offers, &settings, budget, now);
+        let mut found = false;
+        for device in self.devices.iter_mut().filter(|d| d.freed) {
+            let free = device.capacity(now).saturating_sub(device.used());
+            let next = device.waiting.iter().take(free).copied();
+            let before = self.todo.len();
+            self.todo.extend(next);
+            device.freed = false;
+            found |= self.todo.len() != before;
         }
-        moved
-    }
-
-    /// The flows that must go in before a fast one can.
-    fn missing(&mut self, key: RuleKey, now: Time) -> Vec<(Candidate, Fit)> {
-        let Some(flow) = self.flows.get(&key) else {
-            return Vec::new();
-        };
-        if flow.recirc().0 == 0 || self.way(key, flow, false).err() != Some(Reason::Predecessor) {
-            return Vec::new();
-        }
-        let (rate, age) = (flow.meter.rate(), now - flow.added);
-        let missing = self.predecessors(key, flow);
-        let missing: Vec<RuleKey> = missing
-            .filter(|(_, p)| p.want.is_none() && !p.leaving)
-            .filter(|(_, p)| matches!(p.state, State::Software))
-            .map(|(k, _)| k)
-            .take(MAX_MISSING + 1)
-            .collect();
-        if missing.len() > MAX_MISSING {
-            return Vec::new();
-        }
-        let mut offers = Vec::new();
-        for key in missing {
-            if let Some((mut candidate, fit)) = self.offer(key, now) {
-                candidate.rate = candidate.rate.max(rate);
-                candidate.age = candidate.age.max(age);
-                offers.push((candidate, fit));
-            }
-        }
-        offers
-    }
-
-    /// The flows that a device holds, as candidates. One that others need counts as the fastest
-    /// of them.
-    fn holders(&self, device: usize, now: Time) -> Vec<(Candidate, Fit)> {
-        let claims = self.devices[device].claims.iter();
-        let held = claims.filter_map(|(&key, &cost)| {
-            let flow = self.flows.get(&key)?;
-            let State::Hardware(held) = &flow.state else {
-                return None;
-            };
-            flow.want?;
-            let behind = self.successors(key, flow);
-            let behind = behind.filter(|(_, s)| s.want.is_some());
-            let fastest = behind.map(|(_, s)| s.meter.rate()).max();
-            let candidate = Candidate {
-                key,
-                rate: flow.meter.rate().max(fastest.unwrap_or(0)),
-                age: now - flow.added,
-                cost,
-                place: Place::Hardware {
-                    residency: now - held.since,
-                },
-            };
-            Some((candidate, Fit { device, cost }))
-        });
-        held.collect()
-    }
-
-    /// Lets the policy decide about a device, and does it.
-    fn carry_out(
-        &mut self,
-        device: usize,
-        offers: &[(Candidate, Fit)],
-        settings: &Settings,
-        budget: usize,
-        now: Time,
-    ) -> bool {
-        let here = &self.devices[device];
-        let leaves = |key: &RuleKey| self.flows.get(key).is_none_or(|f| f.want.is_none());
-        let claims = here.claims.iter();
-        let room = Room {
-            capacity: here.capacity(now),
-            used: here.used(),
-            leaving: claims.filter(|(k, _)| leaves(k)).map(|(_, c)| c).sum(),
-            budget,
-        };
-        let limit = here.capabilities.rules;
-        let candidates: Vec<Candidate> = offers.iter().map(|(c, _)| c.clone()).collect();
-        let fits: BTreeMap<RuleKey, Fit> = offers.iter().map(|(c, f)| (c.key, *f)).collect();
-        let plan = place(&candidates, &room, settings);
-        if budget != usize::MAX {
-            self.devices[device].budget.spend(plan.admit.len());
-        }
-        for key in &plan.admit {
-            if let Some(fit) = fits.get(key) {
-                self.admit_flow(*key, *fit);
-            }
-        }
-        for key in &plan.evict {
-            if let Some(flow) = self.flows.get_mut(key) {
-                flow.evicted = Some(now);
-            }
-            self.devices[device].evictions.add(now);
-            self.retire(*key);
-        }
-        for (key, reason) in plan.wait {
-            let reason = match reason {
-                Reason::TableFull { .. } => {
-                    self.devices[device].waiting.insert(key);
-                    Some(Reason::TableFull { limit })
-                }
-                // These two are computed anew whenever somebody asks.
-                Reason::TooSlow { .. } | Reason::CoolingDown => None,
-                other => Some(other),
-            };
-            if let Some(flow) = self.flows.get_mut(&key) {
-                flow.verdict = reason;
-            }
-        }
-        !plan.admit.is_empty() || !plan.evict.is_empty()
-    }
-
-    /// A slot is free: those that wait for one are looked at anew.
-    pub(crate) fn slot_freed(&mut self, device: usize) {
-        let device = &mut self.devices[device];
-        device.full_until = None;
-        if self.admit == Admit::Always
-            && let Some(key) = device.waiting.pop_first()
-        {
-            self.todo.insert(key);
-        }
+        found
     }
 
     /// A flow is looked at again after a while.

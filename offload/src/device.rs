@@ -53,6 +53,8 @@ pub(crate) struct Device {
     pub claims: BTreeMap<RuleKey, usize>,
     /// Flows for which there was no slot.
     pub waiting: Keys,
+    /// A slot has become free since those waiting were last looked at.
+    pub freed: bool,
     /// The device said that it is full; its word counts until then.
     pub full_until: Option<Time>,
     pub budget: Budget,
@@ -82,6 +84,7 @@ impl Device {
             adds: VecDeque::new(),
             claims: BTreeMap::new(),
             waiting: Keys::new(),
+            freed: false,
             full_until: None,
             counters_read: now,
             stuck: 0,

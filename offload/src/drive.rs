@@ -122,6 +122,7 @@ impl Engine {
                 self.hot.insert(key);
             }
             self.todo.insert(key);
+            self.follow_leads(key);
             self.touch_successors(key);
         }
     }
@@ -266,6 +267,7 @@ impl Engine {
         if let Some(flow) = self.flows.get_mut(&key) {
             flow.state = state;
         }
+        self.follow_leads(key);
     }
 
     fn installed(&mut self, key: RuleKey, form: Form, installed: Installed, now: Time) {
@@ -310,6 +312,7 @@ impl Engine {
             self.devices[device].urgent.push_back(key);
         }
         flow.state = State::Hardware(held);
+        self.follow_leads(key);
         self.touch_successors(key);
     }
 
@@ -320,6 +323,7 @@ impl Engine {
         device.claims.remove(&key);
         if *error == RuleError::TableFull {
             device.full_until = Some(now + FULL);
+            device.freed = false;
             device.waiting.insert(key);
             let limit = device.capabilities.rules;
             if let Some(flow) = self.flows.get_mut(&key) {
@@ -360,7 +364,8 @@ impl Engine {
         self.retire(key);
         self.devices[d].claims.remove(&key);
         self.landed(key);
-        self.slot_freed(d);
+        self.devices[d].full_until = None;
+        self.devices[d].freed = true;
     }
 
     /// Hands a device what is due, as much as its queue takes. True if anything.

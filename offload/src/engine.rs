@@ -221,11 +221,9 @@ impl Engine {
         let Some(&key) = self.keys.get(&put.ufid) else {
             return self.flow_added(put);
         };
-        self.touch_successors(key);
-        let Some(mut flow) = self.flows.remove(&key) else {
+        let Some(flow) = self.flows.get_mut(&key) else {
             return;
         };
-        self.index(key, &flow, false);
         flow.recircs.clear();
         recircs(&put.actions, &mut flow.recircs);
         *flow.put = put.clone();
@@ -233,8 +231,7 @@ impl Engine {
         flow.checked = None;
         flow.refused = None;
         flow.leaving = false;
-        self.index(key, &flow, true);
-        self.flows.insert(key, flow);
+        self.follow_leads(key);
         self.touch_successors(key);
         self.todo.insert(key);
     }
@@ -300,6 +297,25 @@ impl Engine {
         }
     }
 
+    /// Keeps the lists of who leads where true after a flow's actions or rules have changed.
+    pub(crate) fn follow_leads(&mut self, key: RuleKey) {
+        let Some(flow) = self.flows.get(&key) else {
+            return;
+        };
+        let leads = flow.leads_now();
+        if leads == flow.leads {
+            return;
+        }
+        self.touch_successors(key);
+        if let Some(mut flow) = self.flows.remove(&key) {
+            self.index(key, &flow, false);
+            flow.leads = leads;
+            self.index(key, &flow, true);
+            self.flows.insert(key, flow);
+        }
+        self.touch_successors(key);
+    }
+
     fn index(&mut self, key: RuleKey, flow: &Flow, there: bool) {
         fn put(map: &mut HashMap<RecircId, Keys>, id: RecircId, key: RuleKey, there: bool) {
             if there {
@@ -314,7 +330,7 @@ impl Engine {
         if flow.recirc().0 != 0 {
             put(&mut self.at, flow.recirc(), key, there);
         }
-        for id in &flow.recircs {
+        for id in &flow.leads {
             put(&mut self.into, *id, key, there);
         }
     }

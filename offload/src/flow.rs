@@ -147,6 +147,8 @@ pub(crate) struct Flow {
     pub checked: Option<(u64, Result<Fit, Reason>)>,
     /// Where its steps send packets.
     pub recircs: Vec<RecircId>,
+    /// The same, and where rules send packets that a device still holds for it.
+    pub leads: Vec<RecircId>,
 }
 
 impl Flow {
@@ -165,8 +167,22 @@ impl Flow {
             evicted: None,
             refused: None,
             checked: None,
+            leads: out.clone(),
             recircs: out,
         }
+    }
+
+    /// What [`Flow::leads`] should be.
+    pub fn leads_now(&self) -> Vec<RecircId> {
+        let mut leads = self.recircs.clone();
+        for form in self.state.forms().into_iter().flatten() {
+            if let Some((_, exit)) = &form.resume
+                && !leads.contains(&RecircId(exit.recirc_id))
+            {
+                leads.push(RecircId(exit.recirc_id));
+            }
+        }
+        leads
     }
 
     /// Where its packets enter.

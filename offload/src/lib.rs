@@ -42,6 +42,7 @@ mod drive;
 mod engine;
 mod face;
 mod flow;
+mod offers;
 mod placement;
 mod report;
 mod resume;

@@ -179,18 +179,18 @@ impl Report {
     pub fn text(&self) -> String {
         let mut out = String::new();
         let state = if self.enabled { "on" } else { "off" };
-        let _ = writeln!(out, "hw-offload: {state}");
+        let _ = writeln!(out, "  hw-offload: {state}");
         if self.devices.is_empty() {
             out.push_str("  no devices\n");
         }
         for device in &self.devices {
             device.text(&mut out);
         }
-        let _ = writeln!(out, "flows in hardware: {}", self.offloaded);
+        let _ = writeln!(out, "  flows in hardware: {}", self.offloaded);
         let total: usize = self.software.values().sum();
-        let _ = writeln!(out, "flows in software: {total}");
+        let _ = writeln!(out, "  flows in software: {total}");
         for (reason, count) in &self.software {
-            let _ = writeln!(out, "  {reason}: {count}");
+            let _ = writeln!(out, "    {reason}: {count}");
         }
         out
     }

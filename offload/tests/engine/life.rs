@@ -159,6 +159,23 @@ fn a_full_table_says_so_and_the_next_in_line_takes_a_free_slot() {
 }
 
 #[test]
+fn who_waits_in_vain_holds_up_nobody() {
+    let mut b = Bench::with_device(capabilities(2, 16));
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.add(&put(2, 1, 0, &[recirc(7)]));
+    b.run();
+    b.add(&put(3, 1, 7, &[output(2)]));
+    b.add(&put(4, 1, 0, &[output(1)]));
+    b.run();
+    assert_eq!(b.reason(3), Some(Reason::TableFull { limit: 2 }));
+    // The slots of 1 and 2 are free, and 3 may not have one.
+    b.remove(2);
+    b.run();
+    assert_eq!(b.reason(3), Some(Reason::Predecessor));
+    assert!(b.in_hardware(4));
+}
+
+#[test]
 fn a_short_queue_only_takes_longer() {
     let mut b = Bench::with_device(capabilities(100, 2));
     b.model(0).asleep = true;

@@ -50,6 +50,8 @@ pub struct Model {
     /// Operations that it carries out between two polls.
     pub pace: usize,
     dice: fastrand::Rng,
+    /// What its misses are looked up in.
+    table: Arc<dyn ResumeTable>,
     /// So many insertions to come fail.
     pub refuse: u32,
     /// Operations on rules that were not there.
@@ -114,6 +116,39 @@ impl Model {
             return None;
         }
         self.rules.remove(&handle.index).map(|(_, h)| h)
+    }
+
+    /// At any moment a miss resumes in the state that software would have reached.
+    fn assert_honest(&self) {
+        let mark = |id| self.table.resolve(id).map(|s| (s.recirc_id, s.pkt_mark));
+        let field = |rule: &Rule, field| {
+            let m = rule.matches.iter().find(|m| m.field == field);
+            m.map(|m| m.value)
+        };
+        let rules = || self.rules.values().map(|(_, h)| &h.rule);
+        for rule in rules() {
+            let Some(id) = rule.resume else {
+                continue;
+            };
+            let said = mark(id).expect("a number that a rule carries is in use");
+            let next = |a: &Action| matches!(a, Action::Recirc(id) if id.0 == said.0);
+            assert!(rule.actions.iter().any(next), "{said:?} {rule:?}");
+            let set = rule.actions.iter().find_map(|a| match a {
+                Action::Set { value, .. } => Some(*value as u32),
+                _ => None,
+            });
+            // The marks of packets that come here, in this device, by the same port.
+            let port = |r| field(r, FieldId::InPortOxm);
+            let before = rules().filter(|r| {
+                let leads = r.actions.contains(&Action::Recirc(rule.recirc));
+                leads && port(r) == port(rule) && *r != rule
+            });
+            let before = before.filter_map(|r| Some(mark(r.resume?)?.1));
+            let arriving = (rule.recirc.0 == 0).then_some(0);
+            for mark in before.chain(arriving) {
+                assert_eq!(said.1, set.unwrap_or(mark), "{rule:?}");
+            }
+        }
     }
 
     /// The next operation: any that is the first of its key.
@@ -216,6 +251,7 @@ impl FlowDevice for ModelDevice {
                 break;
             };
             let outcome = model.execute(op);
+            model.assert_honest();
             done.push(Completion { ticket, outcome });
         }
         Ok(())
@@ -331,6 +367,7 @@ impl Bench {
             dead: false,
             asleep: false,
             refuse: 0,
+            table: self.engine.resume_table(),
             pace: usize::MAX,
             dice: fastrand::Rng::with_seed(1),
             no_room: false,
