@@ -12,6 +12,8 @@
 //! * [`run`] and [`eventually`] start a program, and wait for a condition.
 //! * [`frame`] builds packets byte by byte, with no parser of the switch's.
 //! * [`capture`] reads and writes pcap files.
+//! * [`raw`] is a socket that sends and reads whole frames, tags and all; [`transfer`] moves many
+//!   bytes over TCP and UDP and compares both ends.
 //! * [`oracle`] makes random OpenFlow tables and packets for two switches to agree on.
 //!
 //! `tools/test` builds the programs and installs the original's before it runs these tests.
@@ -20,8 +22,10 @@ pub mod capture;
 pub mod frame;
 mod netns;
 pub mod oracle;
+pub mod raw;
 mod run;
 mod switch;
+pub mod transfer;
 
 pub use netns::{Netns, namespaces_allowed};
 pub use run::{Done, eventually, original, ours, run, within};
