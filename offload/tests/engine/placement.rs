@@ -72,6 +72,9 @@ fn elephants_go_in_and_queries_stay_out() {
             b.engine.observe(Ufid(number.into()), &stats);
             b.engine.flow_removed(Ufid(number.into()));
         }
+        if visit == visits / 2 {
+            steady_evictions = b.engine.report().devices[0].evictions;
+        }
         let first = visit * SHORT_PER_VISIT;
         for number in first..first + SHORT_PER_VISIT {
             b.engine.flow_added(&flow(number));
@@ -95,10 +98,11 @@ fn elephants_go_in_and_queries_stay_out() {
         b.engine.run();
         b.clock.warp(Duration::from_millis(VISIT / 2));
         b.engine.run();
-        if visit == visits / 2 {
-            steady_evictions = b.engine.report().devices[0].evictions;
-        }
     }
+    for (number, _) in young {
+        b.engine.flow_removed(Ufid(number.into()));
+    }
+    b.engine.run();
     let report = b.engine.report();
     let share = hardware as f64 / all as f64;
     assert!(share >= 0.95, "{share}");
