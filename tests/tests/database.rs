@@ -173,7 +173,10 @@ fn bad_requests_get_the_specified_errors_and_change_nothing() {
             r#"["Open_vSwitch",{"op":"select","table":"Nonesuch","where":[]}]"#,
             "syntax error",
         ),
-        (r#"["Open_vSwitch",{"op":"no_such_operation"}]"#, "unknown"),
+        (
+            r#"["Open_vSwitch",{"op":"no_such_operation"}]"#,
+            "No operation",
+        ),
     ] {
         let reply = server.client(&["transact", request]);
         let text = format!("{}{}", reply.out, reply.err);
