@@ -1,6 +1,6 @@
 //! The command-line tools. They speak the public protocols and know nothing of the daemons' inside.
 //!
-//! * `ovs-appctl` is in [`appctl`]
+//! * `ovs-appctl` is in [`appctl`], `ovs-dpctl` in [`dpctl`]
 //! * `ovs-vsctl` is in [`vsctl`], on [`ctl`], the engine of commands on a database
 //! * `ovsdb-client` and `ovsdb-tool` are in [`ovsdb_client`] and [`ovsdb_tool`]
 //!
@@ -9,6 +9,7 @@
 pub mod appctl;
 pub mod ctl;
 pub mod deadline;
+pub mod dpctl;
 pub mod getopt;
 pub mod logging;
 pub mod ofctl;
