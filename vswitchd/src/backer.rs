@@ -436,6 +436,7 @@ impl Backer {
 
     /// Pushes the statistics of all flows, so that what is read next is current.
     pub fn push_all(&mut self) {
+        self.offload.want_counters();
         self.run_offload();
         for entry in self.datapath.flows() {
             self.push_flow(&entry);

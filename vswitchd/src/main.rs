@@ -67,6 +67,9 @@ struct Options {
     /// Taken for the original's sake.
     #[arg(long)]
     dpdk: bool,
+    /// Taken for the original's sake.
+    #[arg(long, value_name = "LIST")]
+    dummy_numa: Option<String>,
     database: Option<String>,
 }
 

@@ -61,6 +61,9 @@ pub trait Provider {
     /// The datapath port number that a new port should get, if not just the next one.
     fn port_number(&self, datapath_type: &str, name: &str) -> Option<u32>;
 
+    /// Applies options that an open port can change.
+    fn configure_port(&mut self, name: &str, options: &BTreeMap<String, String>);
+
     /// A port that was closed may be opened again.
     fn closed(&mut self, name: &str);
 

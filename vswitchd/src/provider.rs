@@ -59,13 +59,7 @@ impl LocalProvider {
         let mac = 0xaa55_aa55_0000 + u64::from(self.dummy_count);
         self.dummy_count += 1;
         let port = DummyPort::new(kind, request.mac.unwrap_or(mac));
-        let option = |k: &str| request.options.get(k).map(Path::new);
-        let both = option("pcap");
-        port.set_pcaps(option("tx_pcap").or(both), option("rxq_pcap").or(both))
-            .map_err(|e| e.to_string())?;
-        if let Some(n) = request.options.get("ifindex").and_then(|n| n.parse().ok()) {
-            port.set_ifindex(n);
-        }
+        set_options(&port, request.options)?;
         port.set_admin(true).map_err(|e| e.to_string())?;
         self.dummies.insert(request.name.to_owned(), port.clone());
         Ok(Opened::Port(Arc::new(port)))
@@ -186,6 +180,14 @@ impl Provider for LocalProvider {
         (n > 0 && n < 65536).then_some(n)
     }
 
+    fn configure_port(&mut self, name: &str, options: &BTreeMap<String, String>) {
+        if let Some(port) = self.dummies.get(name)
+            && let Err(e) = set_options(port, options)
+        {
+            tracing::warn!(target: "netdev_dummy", "{name}: {e}");
+        }
+    }
+
     fn closed(&mut self, name: &str) {
         self.dummies.remove(name);
     }
@@ -193,6 +195,18 @@ impl Provider for LocalProvider {
     fn dummy(&self, name: &str) -> Option<DummyPort> {
         self.dummies.get(name).cloned()
     }
+}
+
+/// Applies a dummy port's options.
+fn set_options(port: &DummyPort, options: &BTreeMap<String, String>) -> Result<(), String> {
+    let option = |k: &str| options.get(k).map(Path::new);
+    let both = option("pcap");
+    port.set_pcaps(option("tx_pcap").or(both), option("rxq_pcap").or(both))
+        .map_err(|e| e.to_string())?;
+    if let Some(n) = options.get("ifindex").and_then(|n| n.parse().ok()) {
+        port.set_ifindex(n);
+    }
+    Ok(())
 }
 
 /// Whether a device's name can stand in a file's name.

@@ -537,6 +537,7 @@ impl Switch {
     }
 
     fn set_interface(&mut self, bridge: &str, config: InterfaceConfig) {
+        self.provider.configure_port(&config.name, &config.options);
         let Some((bridge, _)) = self.bridge_mut(bridge) else {
             return;
         };

@@ -52,6 +52,7 @@ impl Provider for Dummies {
             .parse()
             .ok()
     }
+    fn configure_port(&mut self, _: &str, _: &BTreeMap<String, String>) {}
     fn closed(&mut self, name: &str) {
         self.ports.remove(name);
     }

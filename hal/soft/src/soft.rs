@@ -207,6 +207,7 @@ impl Datapath for Soft {
 
     fn put_flow(&mut self, put: FlowPut) -> Result<(), DatapathError> {
         let ufid = put.ufid;
+        log_flow(&put);
         let old = self.flows.get(&ufid);
         let order = old.map_or(self.next_order, |f| f.order);
         self.next_order += 1;
@@ -315,6 +316,23 @@ impl Datapath for Soft {
 
     fn poll_class(&self, port: DpPort) -> Option<PollClass> {
         self.ports.get(&port).map(|p| p.port.poll_class())
+    }
+}
+
+/// Says which flow comes, to those who debug.
+fn log_flow(put: &FlowPut) {
+    if tracing::enabled!(target: "dpif_netdev", tracing::Level::DEBUG) {
+        let key = put.key.expand();
+        let shown = packet::odp::FlowText {
+            key: &key,
+            mask: Some(&put.mask),
+            verbose: false,
+            port_name: &|_| None,
+        };
+        let v6 = put.key.get(packet::FieldId::EthType) == 0x86dd;
+        let actions = hal::text::format_actions(&put.actions, v6, &|_| None);
+        tracing::debug!(target: "dpif_netdev",
+            "flow_add: ufid:{} {shown}, actions:{actions}", put.ufid);
     }
 }
 

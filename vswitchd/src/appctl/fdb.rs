@@ -1,9 +1,10 @@
 //! `fdb/*`: learned addresses.
 
 use super::{Outcome, text};
-use crate::mac::{MacCounts, MacKey};
+use crate::mac::{MacCounts, MacEntry, MacKey};
 use crate::switch::Switch;
 use crate::world::Bridge;
+use clock::Time;
 use daemon::control::Format;
 use openflow::OfPort;
 use packet::odp::{format_mac, parse_mac};
@@ -29,27 +30,72 @@ fn port_text(port: OfPort) -> String {
     }
 }
 
-pub(super) fn show(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
-    let now = switch.clock().now();
-    for backer in switch.backers.values_mut() {
-        backer.push_all();
-    }
-    let mut out = " port  VLAN  MAC                Age\n".to_owned();
-    let (bridge, backer) = switch.bridge_mut(&args[0]).ok_or("no such bridge")?;
+/// One learned address, as a row.
+struct Row {
+    bridge: String,
+    port: OfPort,
+    key: MacKey,
+    /// Seconds; none = set by hand.
+    age: Option<u64>,
+}
+
+fn rows(switch: &mut Switch, name: &str, now: Time) -> Result<Vec<Row>, String> {
+    let (bridge, backer) = switch.bridge_mut(name).ok_or("no such bridge")?;
     let world = backer.world.bridge(bridge.id).ok_or("no such bridge")?;
     // By age, the one seen longest ago first.
     let mut entries: Vec<_> = world.macs.iter().collect();
     entries.sort_by_key(|(k, e)| (e.is_static, e.used(), **k));
-    for (key, e) in entries {
-        let age = if e.is_static {
-            "static".into()
-        } else {
-            format!("{:3}", (now - e.used()).as_secs())
-        };
-        let (port, mac) = (port_text(e.port), format_mac(key.mac));
-        out += &format!("{port:>5}  {:4}  {mac}  {age}\n", key.vlan);
+    let row = |(key, e): (&MacKey, &MacEntry)| Row {
+        bridge: name.to_owned(),
+        port: e.port,
+        key: *key,
+        age: (!e.is_static).then(|| (now - e.used()).as_secs()),
+    };
+    Ok(entries.into_iter().map(row).collect())
+}
+
+pub(super) fn show(switch: &mut Switch, args: &[String], format: Format) -> Outcome {
+    let now = switch.clock().now();
+    for backer in switch.backers.values_mut() {
+        backer.push_all();
+    }
+    let names: Vec<String> = match args {
+        [] => switch.bridges.keys().cloned().collect(),
+        names => names.to_vec(),
+    };
+    let mut all = Vec::new();
+    for name in &names {
+        all.push((name.clone(), rows(switch, name, now)?));
+    }
+    if format == Format::Json {
+        let mut out = serde_json::Map::new();
+        for (name, rows) in all {
+            out.insert(name, rows.iter().map(json).collect::<Vec<_>>().into());
+        }
+        return Ok(daemon::control::Answer::Json(out.into()));
+    }
+    // With several bridges, a column says which.
+    let wide = (args.len() != 1).then(|| names.iter().map(String::len).max().unwrap_or(0).max(6));
+    let lead = |bridge: &str| wide.map_or(String::new(), |w| format!(" {bridge:w$} "));
+    let mut out = format!("{} Port  VLAN  MAC                Age\n", lead("Bridge"));
+    for row in all.into_iter().flat_map(|(_, rows)| rows) {
+        let age = row.age.map_or("static".into(), |a| format!("{a:3}"));
+        let (port, mac) = (port_text(row.port), format_mac(row.key.mac));
+        let lead = lead(&row.bridge);
+        out += &format!("{lead}{port:>5}  {:4}  {mac}  {age}\n", row.key.vlan);
     }
     text(out)
+}
+
+fn json(row: &Row) -> serde_json::Value {
+    let mut out = serde_json::json!({
+        "mac": format_mac(row.key.mac), "port": port_text(row.port), "vlan": row.key.vlan,
+    });
+    match row.age {
+        Some(age) => out["age"] = age.into(),
+        None => out["static"] = true.into(),
+    }
+    out
 }
 
 pub(super) fn flush(switch: &mut Switch, args: &[String], _: Format) -> Outcome {

@@ -74,7 +74,7 @@ static COMMANDS: &[Command] = &[
     command("fdb/add", "bridge port vlan mac", (4, 4), fdb::add),
     command("fdb/del", "bridge vlan mac", (3, 3), fdb::del),
     command("fdb/flush", "[bridge]", (0, 1), fdb::flush),
-    command("fdb/show", "bridge", (1, 1), fdb::show),
+    command("fdb/show", "[bridge]...", (0, ANY), fdb::show),
     command("fdb/stats-clear", "[bridge]", (0, 1), fdb::stats_clear),
     command("fdb/stats-show", "bridge", (1, 1), fdb::stats_show),
     command(
@@ -106,6 +106,8 @@ static COMMANDS: &[Command] = &[
     ),
     command("revalidator/purge", "", (0, 0), purge),
     command("revalidator/wait", "", (0, 0), revalidate),
+    command("upcall/disable-ufid", "", (0, 0), disable_ufid),
+    command("upcall/enable-ufid", "", (0, 0), enable_ufid),
     command("upcall/show", "", (0, 0), upcall_show),
     command(
         "upcall/set-flow-limit",
@@ -157,6 +159,14 @@ fn revalidate(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
         backer.revalidate();
     }
     text("")
+}
+
+fn disable_ufid(_: &mut Switch, _: &[String], _: Format) -> Outcome {
+    text("Datapath dumping tersely using UFID disabled\n")
+}
+
+fn enable_ufid(_: &mut Switch, _: &[String], _: Format) -> Outcome {
+    text("Datapath dumping tersely using UFID enabled\n")
 }
 
 fn upcall_show(switch: &mut Switch, _: &[String], _: Format) -> Outcome {

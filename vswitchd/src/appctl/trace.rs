@@ -21,6 +21,8 @@ struct Subject {
     bridge: BridgeId,
     in_port: OfPort,
     key: PacketKey,
+    /// There is a packet, so that what it teaches is learned.
+    with_packet: bool,
 }
 
 pub(super) fn trace(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
@@ -40,6 +42,7 @@ pub(super) fn trace_packet_out(switch: &mut Switch, args: &[String], _: Format) 
 
 fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
     let mut rest: Vec<&str> = Vec::new();
+    let mut with_packet = false;
     let mut skip = 0;
     for arg in args {
         if skip > 0 {
@@ -47,7 +50,8 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
             continue;
         }
         match arg.as_str() {
-            "-generate" | "--generate" | "-consistent" | "--consistent" | "--names" | "-names" => {}
+            "-generate" | "--generate" => with_packet = true,
+            "-consistent" | "--consistent" | "--names" | "-names" => {}
             "--l7" | "--l7-len" | "--ct-next" => skip = 1,
             a if a.starts_with('-') => return Err(format!("{a}: unknown option")),
             a => rest.push(a),
@@ -63,6 +67,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
         match parse_hex(last) {
             Some(bytes) => {
                 frame = Some(bytes);
+                with_packet = true;
                 rest.pop();
             }
             None if rest.len() > 2 => return Err("Trailing garbage in packet data".into()),
@@ -107,6 +112,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 bridge,
                 in_port,
                 key,
+                with_packet,
             })
         }
         odp => {
@@ -116,7 +122,9 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                     .map_or_else(|| "syntax error".into(), |e| e.to_string());
                 return Err(format!("{why} (or the bridge name was omitted)"));
             };
-            let (bridge, backer) = switch.bridge_mut(name).ok_or("Unknown bridge name")?;
+            let (bridge, backer) = switch
+                .bridge_mut(name)
+                .ok_or_else(|| format!("{name}: unknown bridge"))?;
             let mut names = Names::default();
             if let Some(b) = backer.world.bridge(bridge.id) {
                 b.ports
@@ -137,6 +145,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 bridge: bridge.id,
                 in_port,
                 key,
+                with_packet,
             })
         }
     }
@@ -150,6 +159,7 @@ fn with_frame(key: PacketKey, frame: Option<Vec<u8>>) -> PacketKey {
 }
 
 fn run(switch: &mut Switch, subject: &Subject, actions: Option<&[Action]>) -> Outcome {
+    let now = switch.clock().now();
     let backer = switch
         .backers
         .get_mut(&subject.kind)
@@ -176,6 +186,9 @@ fn run(switch: &mut Switch, subject: &Subject, actions: Option<&[Action]>) -> Ou
         }) else {
             return Err("the packet belongs to no bridge".into());
         };
+        if subject.with_packet {
+            backer.apply(&done.effects, now);
+        }
         out += &render(backer, &state, &key, &done);
         for id in &done.frozen {
             let recirculates = done.actions.contains(&hal::Action::Recirc(*id));

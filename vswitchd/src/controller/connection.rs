@@ -56,6 +56,8 @@ pub struct Connection {
     pub miss_send_len: u16,
     /// Which asynchronous messages it gets.
     pub async_config: AsyncConfig,
+    /// Packets with an invalid time to live are sent to it.
+    pub invalid_ttl: bool,
     /// Silence after which it is probed, 0 = never.
     pub probe: Duration,
     last_heard: Time,
@@ -108,6 +110,7 @@ impl Connection {
                 0
             },
             async_config: default_async(),
+            invalid_ttl: false,
             probe,
             last_heard: now,
             probed: false,
@@ -280,6 +283,15 @@ impl Connection {
         if self.wants(AsyncKind::PortStatus, message.reason as u8) {
             self.send(&Message::PortStatus(message.clone()));
         }
+    }
+
+    /// Says whether packets with an invalid time to live are wanted.
+    pub fn set_invalid_ttl(&mut self, wanted: bool) {
+        self.invalid_ttl = wanted;
+        let bit = 1 << 2;
+        let old = self.async_config.primary[AsyncKind::PacketIn as usize].unwrap_or(0);
+        let new = if wanted { old | bit } else { old & !bit };
+        self.async_config.primary[AsyncKind::PacketIn as usize] = Some(new);
     }
 
     /// Somebody else became primary.

@@ -81,13 +81,16 @@ fn handle(
             let miss_send_len = c.miss_send_len;
             let config = SwitchConfig {
                 frag,
-                invalid_ttl_to_controller: Some(false),
+                invalid_ttl_to_controller: Some(c.invalid_ttl),
                 miss_send_len,
             };
             c.reply(xid, &M::GetConfigReply(config));
         }
         M::SetConfig(config) => {
             c.miss_send_len = config.miss_send_len;
+            if let Some(wanted) = config.invalid_ttl_to_controller {
+                c.set_invalid_ttl(wanted);
+            }
             let frag = match config.frag {
                 0 => Some(FragHandling::Normal),
                 1 => Some(FragHandling::Drop),

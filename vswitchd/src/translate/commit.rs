@@ -93,12 +93,17 @@ impl Layer {
 pub(super) fn commit(
     base: &mut FlowState,
     state: &FlowState,
-    seen: &StateMask,
+    seen: &mut StateMask,
     actions: &mut Vec<Action>,
 ) {
     for (field, layer) in IN_PLACE {
         if layer.is_in(base) {
+            let before = actions.len();
             commit_field(field, base, state, seen, actions);
+            if actions.len() > before && matches!(layer, Layer::V4 | Layer::V6 | Layer::Ip) {
+                // Open vSwitch looks at the protocol when it rewrites an IP header.
+                seen.add_all(FieldId::IpProto);
+            }
         }
     }
     if Layer::Mpls.is_in(base) {

@@ -179,11 +179,16 @@ impl Walk<'_> {
 
     /// Ends the walk with an error: the packet is dropped.
     pub(super) fn fail(&mut self, why: String) {
-        self.out.trace.add(super::TraceKind::Error, || why.clone());
+        self.fail_as(why.clone(), &why);
+    }
+
+    /// The same, where the walk's remark says more than the error.
+    pub(super) fn fail_as(&mut self, why: String, error: &str) {
+        self.out.trace.add(super::TraceKind::Error, || why);
         if !self.failed {
             self.failed = true;
             self.exit = true;
-            self.out.error = Some(why);
+            self.out.error = Some(error.to_owned());
         }
     }
 

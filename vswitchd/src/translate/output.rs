@@ -17,7 +17,7 @@ impl Walk<'_> {
         commit(
             &mut self.base,
             &self.state,
-            &self.seen,
+            &mut self.seen,
             &mut self.out.actions,
         );
     }

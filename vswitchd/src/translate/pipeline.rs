@@ -42,7 +42,14 @@ impl Walk<'_> {
         } else {
             return false;
         };
-        self.fail(why);
+        let error = if why.starts_with("over max translation depth") {
+            "Recursion too deep"
+        } else if why.ends_with("resubmit actions") {
+            "Too many resubmits"
+        } else {
+            "Resubmits yielded too many actions"
+        };
+        self.fail_as(why, error);
         true
     }
 
@@ -374,7 +381,7 @@ impl Walk<'_> {
             .get(&port)
             .is_some_and(|p| matches!(p.target, crate::world::PortTarget::Datapath(_)));
         if !leads_out {
-            return self.detail(|| "Cannot truncate output to patch port".into());
+            return self.detail(|| format!("output_trunc does not support patch port {port}"));
         }
         if !to_input && port == self.in_port() {
             return self.detail(|| "skipping output to input port".into());
