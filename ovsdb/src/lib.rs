@@ -18,7 +18,7 @@
 //! * [`server::Server`] serves database files on sockets, alone (`ovsdb-server`) or inside another
 //!   program;
 //! * [`replica::Replica`] is a client's copy of a database, kept current, with transactions;
-//! * [`file`] and [`log`] are for tools that work on files.
+//! * [`mod@file`] and [`log`] are for tools that work on files.
 //!
 //! ```
 //! use ovsdb::execute::{Context, Outcome, execute, results_to_text};

@@ -9,7 +9,7 @@
 //! * [`syntax`]: what commands look like, and how a command line becomes commands
 //! * [`working`]: the copy and its changes
 //! * [`names`]: abbreviated tables and columns, rows by name
-//! * [`column`]: `COLUMN[:KEY]=VALUE`: conditions and assignments
+//! * [`mod@column`]: `COLUMN[:KEY]=VALUE`: conditions and assignments
 //! * [`commands`]: `list`, `find`, `get`, `set` and the other general commands
 //! * [`show`]: the tree of `show`
 //! * [`options`]: options of the whole program; [`run`]: the life of one

@@ -1,6 +1,6 @@
 //! Translation: one packet's walk through the OpenFlow tables.
 //!
-//! [`translate`] is a pure function from a [`World`] and a packet to an [`Outcome`]:
+//! [`translate`] is a pure function from a [`World`](crate::world::World) and a packet to an [`Outcome`]:
 //!
 //! * *actions* and *mask*: together with the packet's key they are a megaflow. The mask has every
 //!   bit that was looked at on the way, so that any packet that agrees on it would fare the same.
