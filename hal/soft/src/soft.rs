@@ -321,7 +321,7 @@ impl Datapath for Soft {
 
 /// Says which flow comes, to those who debug.
 fn log_flow(put: &FlowPut) {
-    if tracing::enabled!(target: "dpif_netdev", tracing::Level::DEBUG) {
+    if tracing::event_enabled!(target: "dpif_netdev", tracing::Level::DEBUG) {
         let key = put.key.expand();
         let shown = packet::odp::FlowText {
             key: &key,

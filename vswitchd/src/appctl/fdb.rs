@@ -89,8 +89,12 @@ pub(super) fn show(switch: &mut Switch, args: &[String], format: Format) -> Outc
 
 fn json(row: &Row) -> serde_json::Value {
     let mut out = serde_json::json!({
-        "mac": format_mac(row.key.mac), "port": port_text(row.port), "vlan": row.key.vlan,
+        "mac": format_mac(row.key.mac), "vlan": row.key.vlan,
     });
+    out["port"] = match row.port {
+        OfPort::LOCAL => "LOCAL".into(),
+        p => p.0.into(),
+    };
     match row.age {
         Some(age) => out["age"] = age.into(),
         None => out["static"] = true.into(),

@@ -106,7 +106,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 .world
                 .dp_ports
                 .get(&port)
-                .ok_or("no OpenFlow port for datapath port")?;
+                .ok_or_else(|| format!("no OpenFlow port for datapath port {port}"))?;
             Ok(Subject {
                 kind: kind.clone(),
                 bridge,

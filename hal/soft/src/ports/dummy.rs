@@ -30,6 +30,8 @@ struct State {
     counters: PortCounters,
     tx_pcap: Option<PcapWriter<File>>,
     rx_pcap: Option<PcapWriter<File>>,
+    /// Received frames go where sent ones go.
+    one_pcap: bool,
     rx_taken: bool,
 }
 
@@ -81,7 +83,13 @@ impl DummyPort {
         }
         s.counters.rx_packets += 1;
         s.counters.rx_bytes += packet.len() as u64;
-        record(&mut s.rx_pcap, packet.frame());
+        let s = &mut *s;
+        let pcap = if s.one_pcap {
+            &mut s.tx_pcap
+        } else {
+            &mut s.rx_pcap
+        };
+        record(pcap, packet.frame());
         s.rx.push_back(packet);
         true
     }
@@ -104,6 +112,7 @@ impl DummyPort {
         };
         let (tx_file, rx_file) = (open(tx)?, if rx == tx { None } else { open(rx)? });
         let mut s = self.state();
+        s.one_pcap = tx.is_some() && tx == rx;
         s.tx_pcap = tx_file;
         s.rx_pcap = rx_file;
         Ok(())
