@@ -207,7 +207,7 @@ impl std::fmt::Display for FlowText<'_> {
             let tpid = VLAN_TPID.get(self.key) as u16;
             let tpid = if tpid == 0 { ethertype::VLAN } else { tpid };
             out.push(format!("eth_type(0x{tpid:04x})"));
-            out.push(format!("vlan({})", vlan_text(tci, tci_mask, self.verbose)));
+            out.push(format!("vlan({})", vlan_text(tci, tci_mask)));
             let mut inner = Vec::new();
             self.network(&mut inner);
             out.push(format!("encap({})", inner.join(",")));
@@ -217,7 +217,7 @@ impl std::fmt::Display for FlowText<'_> {
             } else if self.mask.is_some() && tci_mask != 0 && !self.verbose {
                 let exact = tci_mask == u16::MAX || tci_mask == 0x1fff;
                 if !exact {
-                    out.push(format!("vlan({})", vlan_text(tci, tci_mask, true)));
+                    out.push(format!("vlan({})", vlan_text(tci, tci_mask)));
                 }
             }
             self.network(&mut out);
@@ -227,22 +227,18 @@ impl std::fmt::Display for FlowText<'_> {
 }
 
 /// `vid=5,pcp=0`, with masks where wanted.
-fn vlan_text(tci: u16, mask: u16, verbose: bool) -> String {
+fn vlan_text(tci: u16, mask: u16) -> String {
     let mut parts = Vec::new();
     let (vid, pcp, cfi) = (tci & 0xfff, tci >> 13, tci >> 12 & 1);
     let (vid_mask, pcp_mask, cfi_mask) = (mask & 0xfff, mask >> 13, mask >> 12 & 1);
-    if verbose || vid_mask != 0 {
-        parts.push(match vid_mask {
-            0xfff => format!("vid={vid}"),
-            m => format!("vid={vid}/{m:#x}"),
-        });
-    }
-    if verbose || pcp_mask != 0 {
-        parts.push(match pcp_mask {
-            7 => format!("pcp={pcp}"),
-            m => format!("pcp={pcp}/{m:#x}"),
-        });
-    }
+    parts.push(match vid_mask {
+        0xfff => format!("vid={vid}"),
+        m => format!("vid={vid}/0x{m:x}"),
+    });
+    parts.push(match pcp_mask {
+        7 => format!("pcp={pcp}"),
+        m => format!("pcp={pcp}/0x{m:x}"),
+    });
     if cfi == 0 && cfi_mask != 0 {
         parts.push("cfi=0".into());
     }

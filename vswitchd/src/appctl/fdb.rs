@@ -158,13 +158,16 @@ pub(super) fn stats_clear(switch: &mut Switch, args: &[String], _: Format) -> Ou
 
 pub(super) fn stats_show(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
     let name = &args[0];
+    let fixed = with_bridge(switch, name, |b| {
+        b.macs.iter().filter(|(_, e)| e.is_static).count()
+    })?;
     let (count, max, c) = with_bridge(switch, name, |b| {
         (b.macs.len(), b.macs.limit, b.macs.counts)
     })?;
     text(format!(
         "Statistics for bridge \"{name}\":\n  \
          Current/maximum MAC entries in the table: {count}/{max}\n  \
-         Current static MAC entries in the table : 0\n  \
+         Current static MAC entries in the table : {fixed}\n  \
          Total number of learned MAC entries     : {}\n  \
          Total number of expired MAC entries     : {}\n  \
          Total number of evicted MAC entries     : {}\n  \
