@@ -149,7 +149,7 @@ impl Classifier {
         if self.until_reorder > REORDER_EVERY {
             self.until_reorder = REORDER_EVERY;
             self.subtables
-                .sort_by_key(|s| std::cmp::Reverse(s.hits.get()));
+                .sort_unstable_by_key(|s| std::cmp::Reverse(s.hits.get()));
             self.subtables.iter().for_each(|s| s.hits.set(0));
         }
         for (i, subtable) in self.subtables.iter().enumerate() {

@@ -198,13 +198,12 @@ impl Poller {
             self.obey();
         }
         let mut moved = 0;
-        for i in 0..self.ports.len() {
-            let mut batch = std::mem::take(&mut self.batch);
+        let batch = &mut self.batch;
+        for port in &mut self.ports {
             batch.clear();
-            let port = &mut self.ports[i];
             let number = port.number;
             // An error is the port's to count; what came before it is handled.
-            let _ = port.rx.receive(&mut batch);
+            let _ = port.rx.receive(batch);
             moved += batch.len();
             for (packet, rx) in batch.iter_mut() {
                 let mut meta = match (rx.resume, resume) {
@@ -222,7 +221,6 @@ impl Poller {
                 self.finder
                     .process(&mut self.engine, packet, &mut meta, now, MAX_RECIRCULATIONS);
             }
-            self.batch = batch;
             self.engine.flush();
         }
         if moved == 0 {

@@ -341,7 +341,8 @@ fn many_masks_allocate_nothing_while_they_are_put_in_order() {
     assert_eq!(rig.forward(PACKETS), 0);
     let after = rig.soft.stats();
     assert_eq!(after.hits - before.hits, PACKETS);
-    assert!(after.masks_tried > before.masks_tried + PACKETS);
+    // Every packet asked the classifier.
+    assert!(after.masks_tried >= before.masks_tried + PACKETS);
 }
 
 #[test]

@@ -34,6 +34,15 @@ pub(super) fn uses_group(actions: &[Action], group: u32) -> bool {
         })
 }
 
+/// Whether actions send to any group.
+fn names_a_group(actions: &[Action]) -> bool {
+    actions.iter().any(|a| match a {
+        Action::Group(_) => true,
+        Action::WriteActions(inner) | Action::Clone(inner) => names_a_group(inner),
+        _ => false,
+    })
+}
+
 pub(super) fn cookie_fits(rule: &Rule, cookie: Cookie, mask: Cookie) -> bool {
     (rule.cookie.0 ^ cookie.0) & mask.0 == 0
 }
@@ -46,6 +55,10 @@ impl Ofproto {
         fm: &FlowMod,
         now: Time,
     ) -> Result<(), OfError> {
+        // There are no groups yet, so none that a flow names exists.
+        if names_a_group(&fm.actions) {
+            return Err(OfError::OFPBAC_BAD_OUT_GROUP);
+        }
         match fm.command {
             FlowCommand::Add => self.add(backer, fm, now),
             FlowCommand::Modify | FlowCommand::ModifyStrict => self.modify(backer, fm, now),

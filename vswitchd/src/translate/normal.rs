@@ -112,7 +112,7 @@ impl Walk<'_> {
         };
         let known = self.bridge.macs.get(key).map(|e| e.port);
         self.depend(Depend::Mac(self.bridge.id, key, known));
-        let Some(to) = known.and_then(|p| self.bridge.bundle_of(p)) else {
+        let Some(to) = self.port_of(key).and_then(|p| self.bridge.bundle_of(p)) else {
             self.detail(|| "no learned MAC for destination, flooding".into());
             return self.flood_vlan(from, vlan);
         };

@@ -208,12 +208,26 @@ impl Walk<'_> {
         self.detail(|| "A clone of the packet is forked to recirculate.".into());
     }
 
+    /// Where an address is, as this packet would find it: what it has taught on its way counts.
+    pub(super) fn port_of(&self, key: crate::mac::MacKey) -> Option<OfPort> {
+        let here = self.bridge.id;
+        let taught = self.out.effects.iter().rev().find_map(|e| match e {
+            Effect::Learn {
+                bridge,
+                key: k,
+                port,
+            } => (*bridge == here && *k == key).then_some(*port),
+        });
+        taught.or_else(|| self.bridge.macs.get(key).map(|e| e.port))
+    }
+
     /// Notes that an address was seen on a port.
     pub(super) fn learn(&mut self, key: crate::mac::MacKey, port: OfPort) {
         let bridge = self.bridge.id;
         let known = self.bridge.macs.get(key).map(|e| e.port);
         self.depend(Depend::Mac(bridge, key, known));
-        if self.bridge.macs.would_change(key, port) {
+        let is_static = self.bridge.macs.get(key).is_some_and(|e| e.is_static);
+        if self.port_of(key) != Some(port) && !is_static {
             let name = self.bridge.port_name(port);
             let mac = packet::odp::format_mac(key.mac);
             self.detail(|| format!("learned that {mac} is on port {name} in VLAN {}", key.vlan));

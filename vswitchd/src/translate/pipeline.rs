@@ -560,8 +560,8 @@ impl Walk<'_> {
         slots::VLAN2_TPID.set(words, tpid);
         slots::VLAN2_TCI.set(words, tci);
         slots::VLAN_TPID.set(words, ethertype.into());
-        // The new tag begins as a copy of the old one (OpenFlow 1.1 §4.9.1).
-        slots::VLAN_TCI.set(words, tci | u128::from(VLAN_PRESENT));
+        // Open vSwitch begins a new tag with VLAN 0 and priority 0.
+        slots::VLAN_TCI.set(words, VLAN_PRESENT.into());
     }
 
     fn dec_ttl(&mut self, controllers: &[u16]) {
