@@ -247,12 +247,19 @@ fn controller(row: &RowView<'_>) -> ControllerConfig {
         let value = row.integer(column).and_then(|v| u64::try_from(v).ok());
         Duration::from_millis(value.unwrap_or(default))
     };
+    let target = row.string("target");
+    let listens = ["ptcp:", "punix:", "pssl:"]
+        .iter()
+        .any(|method| target.starts_with(method));
     ControllerConfig {
         uuid: Some(row.uuid()),
-        target: row.string("target").to_owned(),
+        target: target.to_owned(),
         inactivity_probe: ms("inactivity_probe", 5000),
         max_backoff: ms("max_backoff", 8000).max(Duration::from_secs(1)),
-        primary: row.optional_string("type") != Some("service"),
+        // Unless it is said, whoever is waited for only serves: it does not take the bridge over.
+        primary: row
+            .optional_string("type")
+            .map_or(!listens, |kind| kind == "primary"),
     }
 }
 

@@ -13,11 +13,11 @@ use openflow::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// OpenFlow's form of a time span.
+/// OpenFlow's form of a time span, in whole milliseconds as the original counts them.
 pub(super) fn duration(d: std::time::Duration) -> openflow::Duration {
     openflow::Duration {
         sec: u32::try_from(d.as_secs()).unwrap_or(u32::MAX - 1),
-        nsec: d.subsec_nanos(),
+        nsec: d.subsec_millis() * 1_000_000,
     }
 }
 
