@@ -121,6 +121,12 @@ fn wait(poller: &Poller, shared: &Shared) {
         set.push(PollFd::new(bell, PollFlags::IN));
     }
     let _ = poll(&mut set, Some(&longest));
+    let dead = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    for end in set.iter().filter(|end| end.revents().intersects(dead)) {
+        // A device that went away leaves an error on its socket, and no wait lasts until it has
+        // been taken.
+        let _ = rustix::net::sockopt::socket_error(end);
+    }
     if let Some(bell) = &shared.bell {
         let _ = rustix::io::read(bell, &mut [0u8; 8]);
     }
