@@ -3,6 +3,7 @@
 
 pub mod appctl;
 pub mod backer;
+pub mod bare;
 pub mod config;
 pub mod controller;
 pub mod mac;

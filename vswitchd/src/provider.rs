@@ -28,11 +28,17 @@ pub enum Dummy {
 /// Poll threads of a datapath.
 const POLL_THREADS: usize = 1;
 
+/// A dummy port, and how often it has been opened and not closed.
+struct Shared {
+    port: DummyPort,
+    users: usize,
+}
+
 /// What this process can open.
 pub struct LocalProvider {
     clock: Clock,
     dummy: Dummy,
-    dummies: BTreeMap<String, DummyPort>,
+    dummies: BTreeMap<String, Shared>,
     /// How many dummy ports there have been: the next one's address.
     dummy_count: u32,
 }
@@ -53,15 +59,24 @@ impl LocalProvider {
         request: &PortRequest<'_>,
         kind: &'static str,
     ) -> Result<Opened, String> {
-        if self.dummies.contains_key(request.name) {
-            return Err(format!("{}: is open already", request.name));
+        if let Some(open) = self.dummies.get_mut(request.name) {
+            // Who opens a device by the name of one that is open shares it.
+            if open.port.kind() != kind {
+                return Err(format!("{}: is open already", request.name));
+            }
+            open.users += 1;
+            return Ok(Opened::Port(Arc::new(open.port.clone())));
         }
         let mac = 0xaa55_aa55_0000 + u64::from(self.dummy_count);
         self.dummy_count += 1;
         let port = DummyPort::new(kind, request.mac.unwrap_or(mac));
         set_options(&port, request.options)?;
         port.set_admin(true).map_err(|e| e.to_string())?;
-        self.dummies.insert(request.name.to_owned(), port.clone());
+        let shared = Shared {
+            port: port.clone(),
+            users: 1,
+        };
+        self.dummies.insert(request.name.to_owned(), shared);
         Ok(Opened::Port(Arc::new(port)))
     }
 
@@ -181,19 +196,24 @@ impl Provider for LocalProvider {
     }
 
     fn configure_port(&mut self, name: &str, options: &BTreeMap<String, String>) {
-        if let Some(port) = self.dummies.get(name)
-            && let Err(e) = set_options(port, options)
+        if let Some(open) = self.dummies.get(name)
+            && let Err(e) = set_options(&open.port, options)
         {
             tracing::warn!(target: "netdev_dummy", "{name}: {e}");
         }
     }
 
     fn closed(&mut self, name: &str) {
-        self.dummies.remove(name);
+        if let Some(open) = self.dummies.get_mut(name) {
+            open.users -= 1;
+            if open.users == 0 {
+                self.dummies.remove(name);
+            }
+        }
     }
 
     fn dummy(&self, name: &str) -> Option<DummyPort> {
-        self.dummies.get(name).cloned()
+        self.dummies.get(name).map(|open| open.port.clone())
     }
 }
 

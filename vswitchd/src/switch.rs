@@ -4,6 +4,7 @@
 //! status goes out as values.
 
 use crate::backer::Backer;
+use crate::bare::BareDatapath;
 use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
 use crate::ofproto::{Notice, Ofproto, port_description};
 use crate::ports::{DevicePort, Opened, PortRequest, Provider};
@@ -58,6 +59,8 @@ pub struct Switch {
     provider: Box<dyn Provider>,
     /// Datapaths in use, by type.
     pub backers: BTreeMap<String, Backer>,
+    /// Datapaths without bridges, by type and name.
+    pub bare: BTreeMap<(String, String), BareDatapath>,
     /// Bridges by name.
     pub bridges: BTreeMap<String, BridgeState>,
     running: Desired,
@@ -72,6 +75,7 @@ impl Switch {
             clock,
             provider,
             backers: BTreeMap::new(),
+            bare: BTreeMap::new(),
             bridges: BTreeMap::new(),
             running: Desired::default(),
             next_bridge: 0,
@@ -87,6 +91,32 @@ impl Switch {
     /// Who opens ports.
     pub fn provider(&self) -> &dyn Provider {
         &*self.provider
+    }
+
+    /// Who opens ports, to open some.
+    pub(crate) fn provider_mut(&mut self) -> &mut dyn Provider {
+        &mut *self.provider
+    }
+
+    /// The options of an interface that its type tells of.
+    pub fn shown_options(&self, name: &str) -> BTreeMap<String, String> {
+        let mut interfaces = self.bridges.values().filter_map(|b| b.interfaces.get(name));
+        let Some(interface) = interfaces.next() else {
+            return BTreeMap::new();
+        };
+        let kind = match &interface.port {
+            Some(port) => port.kind(),
+            None => interface.config.kind.as_str(),
+        };
+        let mut options = interface.config.options.clone();
+        match kind {
+            "patch" | "hal" => {}
+            "dummy" | "dummy-internal" | "dummy-pmd" => {
+                options.retain(|k, _| matches!(k.as_str(), "ifindex" | "pstream" | "stream"));
+            }
+            _ => options.clear(),
+        }
+        options
     }
 
     /// The configuration in force.
@@ -536,6 +566,30 @@ impl Switch {
         tracing::info!(target: "bridge", "bridge {bridge_name}: deleted interface {name}");
     }
 
+    /// A port was taken out of its datapath from outside: its interface says so, and is had again
+    /// the next time. None if no interface is on that port.
+    pub(crate) fn lose_port(&mut self, kind: &str, port: DpPort) -> Option<()> {
+        let mut on_kind = self.bridges.iter().filter(|(_, b)| b.kind == kind);
+        let (bridge, config) = on_kind.find_map(|(name, b)| {
+            let mut interfaces = b.interfaces.values();
+            let interface = interfaces.find(|i| i.dp_port == Some(port))?;
+            Some((name.clone(), interface.config.clone()))
+        })?;
+        self.remove_interface(&bridge, &config.name);
+        let why = format!("{}: deleted from its datapath", config.name);
+        let lost = Interface {
+            ofport: None,
+            dp_port: None,
+            error: Some(why),
+            device: None,
+            port: None,
+            config,
+        };
+        let bridge = self.bridges.get_mut(&bridge)?;
+        bridge.interfaces.insert(lost.config.name.clone(), lost);
+        Some(())
+    }
+
     fn set_interface(&mut self, bridge: &str, config: InterfaceConfig) {
         self.provider.configure_port(&config.name, &config.options);
         let Some((bridge, _)) = self.bridge_mut(bridge) else {
@@ -681,6 +735,9 @@ impl Switch {
         }
         for backer in self.backers.values_mut() {
             busy |= backer.run();
+        }
+        for bare in self.bare.values_mut() {
+            busy |= bare.run(now);
         }
         busy
     }

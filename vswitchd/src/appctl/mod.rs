@@ -4,6 +4,7 @@
 //! need time to pass (`time/warp`) are the main loop's.
 
 mod dpctl;
+mod dpif;
 mod fdb;
 mod netdev_dummy;
 mod offload;
@@ -46,31 +47,15 @@ static COMMANDS: &[Command] = &[
         (1, 2),
         bridge_dump_flows,
     ),
-    command(
-        "dpctl/add-flow",
-        "[dp] flow actions",
-        (2, 4),
-        dpctl::add_flow,
-    ),
-    command("dpctl/del-flow", "[dp] flow", (1, 2), dpctl::del_flow),
-    command("dpctl/del-flows", "[dp]", (0, 1), dpctl::del_flows),
-    command("dpctl/dump-dps", "", (0, 0), dpctl::dump_dps),
-    command(
-        "dpctl/dump-flows",
-        "[dp] [filter=..] [type=..]",
-        (0, ANY),
-        dpctl::dump_flows,
-    ),
-    command("dpctl/get-flow", "[dp] ufid", (1, 3), dpctl::get_flow),
-    command("dpctl/show", "[dp...]", (0, ANY), dpctl::show),
-    command("dpif/dump-dps", "", (0, 0), dpctl::dpif_dump_dps),
+    command("dpif/dump-dps", "", (0, 0), dpif::dump_dps),
     command(
         "dpif/dump-flows",
         "[-m] [--names | --no-names] bridge",
         (1, ANY),
-        dpctl::dpif_dump_flows,
+        dpif::dump_flows,
     ),
-    command("dpif/show", "", (0, 0), dpctl::dpif_show),
+    command("dpif/offload/show", "", (0, 0), dpif::offload_show),
+    command("dpif/show", "", (0, 0), dpif::show),
     command("fdb/add", "bridge port vlan mac", (4, 4), fdb::add),
     command("fdb/del", "bridge vlan mac", (3, 3), fdb::del),
     command("fdb/flush", "[bridge]", (0, 1), fdb::flush),
@@ -122,15 +107,18 @@ pub fn register(commands: &Commands) {
     for c in COMMANDS {
         commands.register(c.name, c.usage, c.args.0, c.args.1);
     }
+    dpctl::register(commands);
 }
 
 /// Carries a command out; none if it is not one of ours.
 pub fn call(switch: &mut Switch, name: &str, args: &[String], format: Format) -> Option<Outcome> {
-    let command = COMMANDS.iter().find(|c| c.name == name)?;
     switch.run_until_idle();
-    let outcome = (command.run)(switch, args, format);
+    let outcome = match COMMANDS.iter().find(|c| c.name == name) {
+        Some(command) => Some((command.run)(switch, args, format)),
+        None => dpctl::call(switch, name, args),
+    };
     switch.run_until_idle();
-    Some(outcome)
+    outcome
 }
 
 fn text(s: impl Into<String>) -> Outcome {
