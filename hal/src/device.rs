@@ -36,6 +36,14 @@ pub enum RuleOp {
 }
 
 impl RuleOp {
+    /// The rule that it takes away.
+    pub fn handle(&self) -> Option<RuleHandle> {
+        match self {
+            RuleOp::Add { .. } => None,
+            RuleOp::Replace { handle, .. } | RuleOp::Remove { handle, .. } => Some(*handle),
+        }
+    }
+
     /// The key that orders it.
     pub fn key(&self) -> RuleKey {
         match self {
@@ -117,6 +125,17 @@ impl Counter {
     }
 }
 
+/// What a rule had carried when a reset took it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastReading {
+    /// The key of the operation that brought the rule in.
+    pub key: RuleKey,
+    /// The rule.
+    pub handle: RuleHandle,
+    /// Its last reading.
+    pub counter: Counter,
+}
+
 /// The device does not work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{device}: {what}")]
@@ -155,7 +174,9 @@ pub struct DeviceStats {
 /// 6. A rule's counter never falls while its handle lives, and its last reading comes with the
 ///    removal, so that no packet is forgotten.
 /// 7. A reset raises the [`Epoch`]; operations of an older epoch complete as [`Outcome::Lost`],
-///    exactly once, and no rule survives.
+///    exactly once, and no rule survives. A reset that was asked for answers with the last
+///    readings of the rules that it takes away, those of operations whose end nobody has heard of
+///    included, as far as the device can still tell.
 /// 8. Each accepted operation completes exactly once.
 pub trait FlowDevice: Send {
     /// The device's name, for people.
@@ -178,7 +199,7 @@ pub trait FlowDevice: Send {
     fn read_counters(&mut self, out: &mut Vec<(RuleHandle, Counter)>) -> Result<(), DeviceError>;
 
     /// Forgets all rules and begins a new epoch.
-    fn reset(&mut self) -> Result<(), DeviceError>;
+    fn reset(&mut self) -> Result<Vec<LastReading>, DeviceError>;
 
     /// Opens one of the device's ports; `wire` says what its far side is connected to, for
     /// devices that have no sockets on a bracket.

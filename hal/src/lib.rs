@@ -40,8 +40,8 @@ pub use datapath::{
     PortInfo, Upcall, UpcallKind, Work,
 };
 pub use device::{
-    Completion, Counter, DeviceError, DeviceStats, FlowDevice, Installed, Outcome, RuleError,
-    RuleOp,
+    Completion, Counter, DeviceError, DeviceStats, FlowDevice, Installed, LastReading, Outcome,
+    RuleError, RuleOp,
 };
 pub use id::{DpPort, Epoch, RecircId, ResumeId, RuleHandle, RuleKey, Ticket, Ufid};
 pub use port::{

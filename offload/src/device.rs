@@ -26,6 +26,11 @@ pub(crate) enum Health {
     },
 }
 
+/// An operation that has not ended by then never will.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon a device is asked again while something is on its way: at first, and at the latest.
+const POLL: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(100));
+
 /// An operation that has not ended.
 pub(crate) struct InFlight {
     pub key: RuleKey,
@@ -44,6 +49,8 @@ pub(crate) struct Device {
     /// Faults in a row.
     pub faults: u32,
     pub tickets: HashMap<Ticket, InFlight>,
+    /// The same in the order in which they began, those that have ended among them.
+    begun: VecDeque<(Time, Ticket)>,
     pub handles: HashMap<RuleHandle, RuleKey>,
     /// Flows whose rule must go or be replaced, in that order.
     pub urgent: VecDeque<RuleKey>,
@@ -79,6 +86,7 @@ impl Device {
             health: Health::Up { since: now },
             faults: 0,
             tickets: HashMap::new(),
+            begun: VecDeque::new(),
             handles: HashMap::new(),
             urgent: VecDeque::new(),
             adds: VecDeque::new(),
@@ -111,8 +119,38 @@ impl Device {
         }
     }
 
-    /// Notes a fault. The first reset is tried at once, so that no rule goes on forwarding
-    /// unseen; a device that keeps failing is left alone for longer and longer.
+    /// Notes an operation that begins.
+    pub fn begin(&mut self, ticket: Ticket, op: InFlight) {
+        self.begun.push_back((op.since, ticket));
+        self.tickets.insert(ticket, op);
+    }
+
+    /// Forgets all operations.
+    pub fn abandon(&mut self) {
+        self.tickets.clear();
+        self.begun.clear();
+    }
+
+    /// Whether an operation should have ended long ago.
+    pub fn is_overdue(&mut self, now: Time) -> bool {
+        while let Some((_, ticket)) = self.begun.front()
+            && !self.tickets.contains_key(ticket)
+        {
+            self.begun.pop_front();
+        }
+        let oldest = self.begun.front();
+        oldest.is_some_and(|(since, _)| now - *since >= PATIENCE)
+    }
+
+    /// When to ask a device what it has done: soon after the last operation began, and less and
+    /// less often if nothing comes.
+    pub fn next_poll(&self, now: Time) -> Time {
+        let waited = self.begun.back().map_or(Duration::ZERO, |(t, _)| now - *t);
+        now + (waited / 4).clamp(POLL.0, POLL.1)
+    }
+
+    /// Notes a fault. A device that fails for the first time may work again at once; one that
+    /// keeps failing is left alone for longer and longer.
     pub fn fail(&mut self, what: &str, now: Time) {
         match self.health {
             Health::Up { since } if now - since >= TRUSTED_AFTER => self.faults = 0,

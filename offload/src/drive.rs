@@ -10,7 +10,8 @@ use crate::flow::{Form, Held, State};
 use crate::resume::exit_state;
 use clock::Time;
 use hal::{
-    Completion, Counter, Installed, Outcome, Reason, Rule, RuleError, RuleKey, RuleOp, Ufid,
+    Completion, Counter, Installed, LastReading, Outcome, Reason, Rule, RuleError, RuleKey, RuleOp,
+    Ufid,
 };
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Engine {
         let outcome = device
             .face
             .reset()
-            .and_then(|()| device.face.poll(&mut late));
+            .and_then(|_| device.face.poll(&mut late));
         if let Err(e) = outcome {
             device.fail(&e.what, now);
             return false;
@@ -61,27 +62,34 @@ impl Engine {
         self.todo.extend(self.flows.keys());
     }
 
-    /// A device does not work: nothing that it held counts any more.
+    /// A device does not work: it is reset at once, so that no rule goes on forwarding unseen, and
+    /// what it can still tell of its rules is counted.
     fn fault(&mut self, d: usize, what: &str, now: Time) {
         let name = &self.devices[d].name;
         tracing::warn!(target: "offload", "{name}: {what}; its flows go back to software");
-        // If it can still count, nothing that it forwarded so far is lost.
-        let mut readings = Vec::new();
-        if self.devices[d].face.read_counters(&mut readings).is_ok() {
-            for (handle, counter) in readings {
-                if let Some(&key) = self.devices[d].handles.get(&handle) {
-                    self.credit(key, counter);
-                }
-            }
+        for reading in self.devices[d].face.reset().unwrap_or_default() {
+            self.credit_last(&reading);
         }
         self.devices[d].fail(what, now);
         self.lose_all(d, now);
     }
 
+    /// Counts the last reading of a rule. It may be one that nobody has heard of: its insertion
+    /// has not been reported, and all that it has carried is new.
+    fn credit_last(&mut self, reading: &LastReading) {
+        let flow = self.flows.get(&reading.key);
+        match flow.and_then(|f| f.state.held()) {
+            Some(held) if held.handle == reading.handle => {
+                self.credit(reading.key, reading.counter);
+            }
+            _ => self.credit_new(reading.key, reading.counter),
+        }
+    }
+
     /// All flows of a device are in software.
     fn lose_all(&mut self, d: usize, now: Time) {
         let device = &mut self.devices[d];
-        device.tickets.clear();
+        device.abandon();
         device.handles.clear();
         device.urgent.clear();
         device.adds.clear();
@@ -147,6 +155,18 @@ impl Engine {
         self.events.push(Event::Credit { ufid, stats });
     }
 
+    /// Counts all that a rule has carried.
+    fn credit_new(&mut self, key: RuleKey, counter: Counter) {
+        if let Some(flow) = self.flows.get(&key)
+            && counter.packets != 0
+        {
+            let ufid = flow.put.ufid;
+            let mut stats = counter.since(&Counter::default());
+            stats.used = stats.used.or(Some(self.clock.now()));
+            self.events.push(Event::Credit { ufid, stats });
+        }
+    }
+
     /// Reads the counters of all rules of a device.
     pub(crate) fn read_counters(&mut self, d: usize, now: Time) {
         let mut readings = Vec::new();
@@ -177,6 +197,10 @@ impl Engine {
         }
         let epoch = self.devices[d].face.epoch();
         let mut moved = !done.is_empty();
+        if epoch == self.devices[d].epoch && done.is_empty() && self.devices[d].is_overdue(now) {
+            self.fault(d, "an operation does not end", now);
+            return true;
+        }
         for completion in done {
             self.complete(d, completion, now);
             if !self.devices[d].is_up() {
@@ -394,7 +418,7 @@ impl Engine {
                         since: self.clock.now(),
                         inserts: form.is_some(),
                     };
-                    device.tickets.insert(ticket, op);
+                    device.begin(ticket, op);
                     if let Some(flow) = self.flows.get_mut(&key) {
                         let state = std::mem::replace(&mut flow.state, State::Software);
                         flow.state = match (state, form) {

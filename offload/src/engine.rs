@@ -15,8 +15,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How soon a device is asked again while something is on its way.
-const POLL: Duration = Duration::from_micros(200);
 /// Time between two plans.
 pub(crate) const PLAN: Duration = Duration::from_millis(100);
 /// Counters are read no more often than this, and no less often than [`COUNTERS_MAX`].
@@ -418,7 +416,7 @@ impl Engine {
                         || !device.urgent.is_empty()
                         || !device.adds.is_empty();
                     if busy {
-                        now + POLL
+                        device.next_poll(now)
                     } else if !device.handles.is_empty() {
                         device.counters_read + COUNTERS_MAX
                     } else {

@@ -366,7 +366,13 @@ fn reset(bench: &mut Bench) -> Verdict {
             rule: rule(i + 10, 3),
         })?);
     }
-    bench.device.reset().map_err(|e| e.to_string())?;
+    (bench.inject)(&frame(7));
+    let readings = bench.device.reset().map_err(|e| e.to_string())?;
+    let told = readings.iter().find(|r| r.handle == old);
+    expect(
+        told.is_some_and(|r| r.key == RuleKey(1) && r.counter.packets == 1),
+        || format!("the last reading of a rule that the reset took: {told:?}"),
+    )?;
     expect(bench.device.epoch() > epoch, || "the epoch stands".into())?;
     for completion in bench.finish(10)? {
         expect(completion.outcome == Outcome::Lost, || {

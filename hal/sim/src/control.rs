@@ -10,10 +10,10 @@ use crate::settings::Faults;
 use crate::switch::Switch;
 use clock::Time;
 use hal::{
-    Action, Capabilities, Completion, Epoch, Installed, Outcome, Reason, Rule, RuleError, RuleKey,
-    RuleOp, Ticket,
+    Action, Capabilities, Completion, Epoch, Installed, LastReading, Outcome, Reason, Rule,
+    RuleError, RuleHandle, RuleKey, RuleOp, Ticket,
 };
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// An operation that waits.
@@ -28,6 +28,24 @@ struct OnItsWay {
     due: Time,
     key: RuleKey,
     completion: Completion,
+    /// The rule that the operation took away.
+    gone: Option<RuleHandle>,
+}
+
+impl OnItsWay {
+    /// The reading that is lost with the completion.
+    fn last_reading(&self) -> Option<LastReading> {
+        let counter = match &self.completion.outcome {
+            Outcome::Removed(counter) => *counter,
+            Outcome::Installed(installed) => installed.replaced?,
+            Outcome::Failed(_) | Outcome::Lost => return None,
+        };
+        Some(LastReading {
+            key: self.key,
+            handle: self.gone?,
+            counter,
+        })
+    }
 }
 
 /// Queue, rate and faults of a device.
@@ -40,6 +58,8 @@ pub struct Control {
     /// Completions that a reset produced: they come first.
     lost: Vec<Completion>,
     objects: Objects,
+    /// Who brought the rules in that are held.
+    keys: HashMap<RuleHandle, RuleKey>,
     tickets: u64,
     epoch: u64,
     /// When the device is done with the insertion before.
@@ -61,6 +81,7 @@ impl Control {
             on_their_way: VecDeque::new(),
             lost: Vec::new(),
             objects: Objects::default(),
+            keys: HashMap::new(),
             tickets: 0,
             epoch: 0,
             free_at: Time::ZERO,
@@ -122,22 +143,23 @@ impl Control {
             let Some(Waiting { ticket, op, .. }) = self.queue.pop_front() else {
                 break;
             };
-            let key = op.key();
+            let (key, gone) = (op.key(), op.handle());
             let outcome = self.carry_out(switch, op);
             let completion = Completion { ticket, outcome };
-            self.send(key, completion, at.max(now));
+            self.send(key, completion, gone, at.max(now));
             self.carried_out += 1;
             if self.carried_out == self.faults.error_after {
                 self.broken = Some(format!("stopped after {} operations", self.carried_out));
             }
             if self.carried_out == self.faults.reset_after {
+                // Nobody asked, so nobody is told.
                 self.reset(switch);
             }
         }
     }
 
     /// Puts a completion on its way.
-    fn send(&mut self, key: RuleKey, completion: Completion, now: Time) {
+    fn send(&mut self, key: RuleKey, completion: Completion, gone: Option<RuleHandle>, now: Time) {
         let mut due = now;
         if self.chance(self.faults.lose_completion) {
             due = Time::NEVER;
@@ -152,6 +174,7 @@ impl Control {
             due,
             key,
             completion,
+            gone,
         });
     }
 
@@ -161,14 +184,15 @@ impl Control {
 
     fn carry_out(&mut self, switch: &mut Switch, op: RuleOp) -> Outcome {
         let result = match op {
-            RuleOp::Add { rule, .. } => self.insert(switch, &rule, 0),
-            RuleOp::Replace { handle, rule, .. } => {
+            RuleOp::Add { key, rule } => self.insert(switch, key, &rule, 0),
+            RuleOp::Replace { key, handle, rule } => {
                 let Some(old) = switch.table.actions(handle) else {
                     return Outcome::Failed(RuleError::Stale);
                 };
                 // The rule that goes leaves its place to the one that comes.
-                self.insert(switch, &rule, 1).map(|mut installed| {
+                self.insert(switch, key, &rule, 1).map(|mut installed| {
                     self.objects.release(&old);
+                    self.keys.remove(&handle);
                     installed.replaced = switch.table.remove(handle);
                     installed
                 })
@@ -178,6 +202,7 @@ impl Control {
                     return Outcome::Failed(RuleError::Stale);
                 };
                 self.objects.release(&actions);
+                self.keys.remove(&handle);
                 return Outcome::Removed(switch.table.remove(handle).unwrap_or_default());
             }
         };
@@ -191,6 +216,7 @@ impl Control {
     fn insert(
         &mut self,
         switch: &mut Switch,
+        key: RuleKey,
         rule: &Rule,
         leaving: usize,
     ) -> Result<Installed, RuleError> {
@@ -206,8 +232,10 @@ impl Control {
             return Err(RuleError::Fault("insertion failed".into()));
         }
         self.objects.acquire(&rule.actions);
+        let handle = switch.table.insert(rule);
+        self.keys.insert(handle, key);
         Ok(Installed {
-            handle: switch.table.insert(rule),
+            handle,
             replaced: None,
         })
     }
@@ -236,8 +264,19 @@ impl Control {
         Ok(())
     }
 
-    /// Forgets all rules; what was in flight is lost.
-    pub fn reset(&mut self, switch: &mut Switch) {
+    /// Forgets all rules; what was in flight is lost. Answers what the rules had carried.
+    pub fn reset(&mut self, switch: &mut Switch) -> Vec<LastReading> {
+        let held = switch.table.counters().filter_map(|(handle, counter)| {
+            let key = *self.keys.get(&handle)?;
+            Some(LastReading {
+                key,
+                handle,
+                counter,
+            })
+        });
+        let unheard = self.on_their_way.iter().filter_map(OnItsWay::last_reading);
+        let readings = held.chain(unheard).collect();
+        self.keys.clear();
         switch.table.clear();
         self.objects.clear();
         self.epoch += 1;
@@ -252,6 +291,7 @@ impl Control {
                 ticket,
                 outcome: Outcome::Lost,
             }));
+        readings
     }
 
     /// Appends the completions that have come by `now`.

@@ -8,7 +8,7 @@ use crate::wire;
 use clock::{Clock, Seed};
 use hal::{
     Capabilities, Completion, Counter, DeviceError, DeviceStats, DpPort, Epoch, FlowDevice,
-    PacketPort, PortError, RuleHandle, RuleOp, Ticket,
+    LastReading, PacketPort, PortError, RuleHandle, RuleOp, Ticket,
 };
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -138,10 +138,9 @@ impl FlowDevice for SimDevice {
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<(), DeviceError> {
+    fn reset(&mut self) -> Result<Vec<LastReading>, DeviceError> {
         let Core { switch, control } = &mut *self.fabric.core();
-        control.reset(switch);
-        Ok(())
+        Ok(control.reset(switch))
     }
 
     fn open_port(

@@ -418,3 +418,55 @@ fn a_full_table_replaces_one_after_the_other() {
     assert!(b.in_hardware(1));
     assert_eq!(b.credits[&1], 3);
 }
+
+#[test]
+fn an_operation_that_does_not_end_costs_no_packet_and_no_rule() {
+    let mut b = bench();
+    // Nobody hears that the rule is in, and it forwards.
+    b.model(0).hush = 1;
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.run();
+    b.model(0).forward(1, 5);
+    assert!(!b.in_hardware(1));
+    b.warp(4_900);
+    assert!(!b.credits.contains_key(&1));
+    b.warp(200);
+    assert_eq!(b.credits[&1], 5);
+    b.warp(1);
+    assert!(b.in_hardware(1), "{:?}", b.reason(1));
+    // Nobody hears that it was replaced.
+    b.model(0).forward(1, 2);
+    b.model(0).hush = 1;
+    b.engine.flow_changed(&put(1, 1, 0, &[output(1)]));
+    b.run();
+    b.model(0).forward(1, 3);
+    b.warp(5_100);
+    assert_eq!(b.credits[&1], 10);
+    // Nobody hears that it is gone; the flow is let go when it is certain.
+    b.warp(60_000);
+    b.run();
+    assert!(b.in_hardware(1), "{:?}", b.reason(1));
+    b.model(0).forward(1, 4);
+    b.model(0).hush = 1;
+    b.remove(1);
+    b.run();
+    assert_eq!(b.releases, 0);
+    b.warp(5_100);
+    assert_eq!((b.credits[&1], b.releases), (14, 1));
+    assert_eq!(b.model(0).stale, 0);
+}
+
+#[test]
+fn a_device_that_is_left_alone_forwards_nothing_unseen() {
+    let mut b = bench();
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.run();
+    for _ in 0..4 {
+        b.model(0).broken = true;
+        b.run();
+        assert!(b.model(0).rules.is_empty() || b.in_hardware(1));
+        b.warp(50);
+    }
+    assert!(!b.in_hardware(1), "it is not trusted after so many faults");
+    assert!(b.model(0).rules.is_empty());
+}

@@ -37,14 +37,22 @@ pub struct Model {
     done: Vec<Completion>,
     pub rules: BTreeMap<u32, (u32, Held)>,
     generations: BTreeMap<u32, u32>,
+    /// The rule that the last operation took away.
+    gone: Option<(RuleHandle, Held)>,
     /// Packets that it forwarded and has not forgotten in a reset, by flow.
     pub counted: BTreeMap<u64, u64>,
     /// Polls fail until it is reset.
     pub broken: bool,
     /// It cannot be reset.
     pub dead: bool,
+    /// It could not be reset once: the next time it knows nothing of what it carried.
+    forgetful: bool,
     /// It accepts operations and does nothing.
     pub asleep: bool,
+    /// So many ends of operations to come are not told.
+    pub hush: u32,
+    /// Rules that it took away and did not tell of.
+    unheard: Vec<(LastReading, Held)>,
     /// It cannot replace: there is no room for two rules.
     pub no_room: bool,
     /// Operations that it carries out between two polls.
@@ -74,7 +82,9 @@ impl Model {
     /// It forgets everything by itself.
     pub fn reset(&mut self) {
         self.epoch += 1;
-        for (_, held) in std::mem::take(&mut self.rules).into_values() {
+        let held = std::mem::take(&mut self.rules).into_values();
+        let unheard = std::mem::take(&mut self.unheard).into_iter();
+        for held in held.map(|(_, h)| h).chain(unheard.map(|(_, h)| h)) {
             let unread = held.counter.packets - held.told;
             *self.counted.entry(held.flow()).or_default() -= unread;
         }
@@ -109,13 +119,16 @@ impl Model {
         handle
     }
 
-    fn uninstall(&mut self, handle: RuleHandle) -> Option<Held> {
+    fn uninstall(&mut self, handle: RuleHandle) -> Option<Counter> {
         let there = self.rules.get(&handle.index);
         if there.is_none_or(|(g, _)| *g != handle.generation) {
             self.stale += 1;
             return None;
         }
-        self.rules.remove(&handle.index).map(|(_, h)| h)
+        let (_, held) = self.rules.remove(&handle.index)?;
+        let counter = held.counter;
+        self.gone = Some((handle, held));
+        Some(counter)
     }
 
     /// At any moment a miss resumes in the state that software would have reached.
@@ -185,12 +198,12 @@ impl Model {
                 None => Outcome::Failed(RuleError::Stale),
                 Some(old) => Outcome::Installed(Installed {
                     handle: self.install(key, rule),
-                    replaced: Some(old.counter),
+                    replaced: Some(old),
                 }),
             },
             RuleOp::Remove { handle, .. } => match self.uninstall(handle) {
                 None => Outcome::Failed(RuleError::Stale),
-                Some(old) => Outcome::Removed(old.counter),
+                Some(old) => Outcome::Removed(old),
             },
         }
     }
@@ -252,6 +265,19 @@ impl FlowDevice for ModelDevice {
             };
             let outcome = model.execute(op);
             model.assert_honest();
+            let gone = model.gone.take();
+            if model.hush > 0 {
+                model.hush -= 1;
+                model.unheard.extend(gone.map(|(handle, held)| {
+                    let reading = LastReading {
+                        key: held.key,
+                        handle,
+                        counter: held.counter,
+                    };
+                    (reading, held)
+                }));
+                continue;
+            }
             done.push(Completion { ticket, outcome });
         }
         Ok(())
@@ -271,14 +297,33 @@ impl FlowDevice for ModelDevice {
         }
         Ok(())
     }
-    fn reset(&mut self) -> Result<(), DeviceError> {
+    fn reset(&mut self) -> Result<Vec<LastReading>, DeviceError> {
         let mut model = self.lock();
         if model.dead {
+            model.forgetful = true;
             return Err(self.error());
         }
         model.broken = false;
+        if std::mem::take(&mut model.forgetful) {
+            model.reset();
+            return Ok(Vec::new());
+        }
+        let unheard = std::mem::take(&mut model.unheard).into_iter();
+        let mut readings: Vec<_> = unheard.map(|(reading, _)| reading).collect();
+        for (index, (generation, held)) in &mut model.rules {
+            held.told = held.counter.packets;
+            let handle = RuleHandle {
+                index: *index,
+                generation: *generation,
+            };
+            readings.push(LastReading {
+                key: held.key,
+                handle,
+                counter: held.counter,
+            });
+        }
         model.reset();
-        Ok(())
+        Ok(readings)
     }
     fn open_port(&mut self, port: &str, _: Option<&str>) -> Result<Arc<dyn PacketPort>, PortError> {
         Err(PortError::NoDevice {
@@ -362,10 +407,14 @@ impl Bench {
             done: Vec::new(),
             rules: BTreeMap::new(),
             generations: BTreeMap::new(),
+            gone: None,
             counted: BTreeMap::new(),
             broken: false,
             dead: false,
+            forgetful: false,
             asleep: false,
+            hush: 0,
+            unheard: Vec::new(),
             refuse: 0,
             table: self.engine.resume_table(),
             pace: usize::MAX,

@@ -20,6 +20,7 @@ enum Step {
     Reset(usize),
     Asleep(usize, bool),
     Refuse(usize),
+    Hush(usize),
     Pace(usize, usize),
     Bind(bool),
     Warp(u64),
@@ -44,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => nic.clone().prop_map(Step::Reset),
         2 => (nic.clone(), any::<bool>()).prop_map(|(d, x)| Step::Asleep(d, x)),
         1 => nic.clone().prop_map(Step::Refuse),
+        1 => nic.clone().prop_map(Step::Hush),
         1 => (nic, 1..4usize).prop_map(|(d, n)| Step::Pace(d, n)),
         1 => any::<bool>().prop_map(Step::Bind),
         3 => (1..3000u64).prop_map(Step::Warp),
@@ -110,6 +112,7 @@ fn settle(b: &mut Bench) {
         model.dead = false;
         model.asleep = false;
         model.refuse = 0;
+        model.hush = 0;
     }
     for _ in 0..5 {
         b.warp(60_000);
@@ -168,6 +171,7 @@ fn scenario(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Reset(d) => b.model(d).reset(),
             Step::Asleep(d, asleep) => b.model(d).asleep = asleep,
             Step::Refuse(d) => b.model(d).refuse += 1,
+            Step::Hush(d) => b.model(d).hush += 1,
             Step::Pace(d, n) => b.model(d).pace = n,
             Step::Bind(there) => {
                 // As the owner does: flows that use the port go before the port.
