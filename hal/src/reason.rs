@@ -35,9 +35,9 @@ pub enum Reason {
     Predecessor,
     /// Every packet goes to the daemon.
     SlowPath,
-    /// All of the device's rules are taken by flows that carry more.
+    /// All of the device's rules are taken, by flows that do not yield.
     TableFull {
-        /// The device's capacity.
+        /// How many rules it holds.
         limit: usize,
     },
     /// The flow carries too little traffic to be worth a rule.
@@ -138,7 +138,7 @@ impl fmt::Display for Reason {
             Reason::NoResume => write!(f, "the NIC cannot say where a miss resumes"),
             Reason::Predecessor => write!(f, "the flow before it is not in the NIC"),
             Reason::SlowPath => write!(f, "every packet goes to the daemon"),
-            Reason::TableFull { limit } => write!(f, "all {limit} rules carry more traffic"),
+            Reason::TableFull { limit } => write!(f, "the NIC's rules are all taken ({limit})"),
             Reason::TooSlow { rate, threshold } => {
                 write!(f, "{rate} packets/s, worth a rule from {threshold}")
             }

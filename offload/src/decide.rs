@@ -61,7 +61,7 @@ impl Engine {
         let rate = flow.meter.rate();
         match self.admit {
             Admit::Always if self.devices[way.fit.device].waiting.contains(&key) => {
-                let limit = self.devices[way.fit.device].capabilities.rules;
+                let limit = self.devices[way.fit.device].limit();
                 Reason::TableFull { limit }
             }
             Admit::Always => Reason::Pending,

@@ -44,6 +44,8 @@ pub(crate) struct Device {
     pub face: Box<dyn FlowDevice>,
     pub capabilities: Capabilities,
     pub ports: BTreeMap<String, DpPort>,
+    /// It has had a port.
+    pub was_used: bool,
     pub epoch: Epoch,
     pub health: Health,
     /// Faults in a row.
@@ -64,13 +66,15 @@ pub(crate) struct Device {
     pub freed: bool,
     /// The device said that it is full; its word counts until then.
     pub full_until: Option<Time>,
+    /// How many rules it had when it last said so.
+    full_at: Option<usize>,
     pub budget: Budget,
     pub counters_read: Time,
     /// Removals that the device would not do, in a row.
     pub stuck: u32,
     pub insertions: Tally,
     pub evictions: Tally,
-    pub latency: Latency,
+    pub latencies: Latencies,
 }
 
 impl Device {
@@ -83,6 +87,7 @@ impl Device {
             capabilities,
             face,
             ports: BTreeMap::new(),
+            was_used: false,
             health: Health::Up { since: now },
             faults: 0,
             tickets: HashMap::new(),
@@ -94,16 +99,22 @@ impl Device {
             waiting: Keys::new(),
             freed: false,
             full_until: None,
+            full_at: None,
             counters_read: now,
             stuck: 0,
             insertions: Tally::default(),
             evictions: Tally::default(),
-            latency: Latency::default(),
+            latencies: Latencies::default(),
         }
     }
 
     pub fn is_up(&self) -> bool {
         matches!(self.health, Health::Up { .. })
+    }
+
+    /// Whether it had ports, has none, and holds nothing.
+    pub fn is_idle(&self) -> bool {
+        self.was_used && self.ports.is_empty() && self.tickets.is_empty() && self.claims.is_empty()
     }
 
     /// Slots taken or promised.
@@ -117,6 +128,18 @@ impl Device {
             Some(t) if now < t => self.capabilities.rules.min(self.used()),
             _ => self.capabilities.rules,
         }
+    }
+
+    /// The device says that it holds no more.
+    pub fn say_full(&mut self, until: Time) {
+        self.full_until = Some(until);
+        self.full_at = Some(self.handles.len());
+    }
+
+    /// It holds so many rules: what it promises, or fewer if it has said so.
+    pub fn limit(&self) -> usize {
+        let said = self.full_at.filter(|n| self.handles.len() <= *n);
+        said.unwrap_or(usize::MAX).min(self.capabilities.rules)
     }
 
     /// Notes an operation that begins.
@@ -237,7 +260,41 @@ impl Tally {
     }
 }
 
-/// How long insertions take from being handed to the device to being done.
+/// How long insertions take from being handed to the device to being done: since the start, and
+/// of late.
+#[derive(Default)]
+pub(crate) struct Latencies {
+    pub all: Latency,
+    /// By the second in which they were done, the newest last.
+    recent: VecDeque<(u64, Latency)>,
+}
+
+impl Latencies {
+    pub fn add(&mut self, took: Duration, now: Time) {
+        self.all.add(took);
+        let second = now.as_millis() / 1000;
+        match self.recent.back_mut() {
+            Some((s, latency)) if *s == second => latency.add(took),
+            _ => {
+                let mut latency = Latency::default();
+                latency.add(took);
+                self.recent.push_back((second, latency));
+            }
+        }
+        while self.recent.len() > Tally::SPAN as usize {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Of the last ten seconds.
+    pub fn recent(&self, now: Time) -> Latency {
+        let second = now.as_millis() / 1000;
+        let of_late = self.recent.iter().filter(|(s, _)| s + Tally::SPAN > second);
+        of_late.fold(Latency::default(), |sum, (_, l)| sum.with(l))
+    }
+}
+
+/// How long some insertions took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latency {
     pub count: u64,
@@ -256,6 +313,18 @@ impl Latency {
         self.max = self.max.max(took);
         self.sum += took;
         self.count += 1;
+    }
+
+    fn with(self, other: &Latency) -> Latency {
+        if self.count == 0 || other.count == 0 {
+            return if self.count == 0 { *other } else { self };
+        }
+        Latency {
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
     }
 
     pub fn mean(&self) -> Duration {
@@ -279,6 +348,19 @@ mod tests {
         tally.add(Time::from_millis(30_000));
         assert_eq!(tally.per_second(Time::from_millis(30_500)), 0.1);
         assert_eq!(tally.total, 101);
+    }
+
+    #[test]
+    fn latencies_of_late_are_told_apart_from_all() {
+        let mut latencies = Latencies::default();
+        let ms = Duration::from_millis;
+        latencies.add(ms(100), Time::from_millis(500));
+        latencies.add(ms(2), Time::from_millis(20_000));
+        latencies.add(ms(4), Time::from_millis(21_000));
+        let late = latencies.recent(Time::from_millis(25_000));
+        assert_eq!((late.min, late.mean(), late.max), (ms(2), ms(3), ms(4)));
+        assert_eq!(latencies.recent(Time::from_millis(40_000)).count, 0);
+        assert_eq!((latencies.all.count, latencies.all.max), (3, ms(100)));
     }
 
     #[test]

@@ -228,7 +228,7 @@ impl Engine {
         };
         if op.inserts && matches!(completion.outcome, Outcome::Installed(_)) {
             let took = self.clock.now() - op.since;
-            self.devices[d].latency.add(took);
+            self.devices[d].latencies.add(took, now);
             self.devices[d].insertions.add(now);
         }
         let state = std::mem::replace(&mut flow.state, State::Software);
@@ -346,10 +346,10 @@ impl Engine {
         let device = &mut self.devices[form.device];
         device.claims.remove(&key);
         if *error == RuleError::TableFull {
-            device.full_until = Some(now + FULL);
+            device.say_full(now + FULL);
             device.freed = false;
             device.waiting.insert(key);
-            let limit = device.capabilities.rules;
+            let limit = device.limit();
             if let Some(flow) = self.flows.get_mut(&key) {
                 flow.verdict = Some(Reason::TableFull { limit });
             }

@@ -104,6 +104,21 @@ impl Engine {
         self.devices.iter().position(|d| d.name == name)
     }
 
+    /// Lets devices go that have lost their last port, as soon as they hold no rule of ours.
+    fn drop_idle(&mut self) {
+        while let Some(d) = self.devices.iter().position(Device::is_idle) {
+            self.devices.remove(d);
+            let moved = |i: usize| i - usize::from(i > d);
+            self.order.retain(|i| *i != d);
+            self.order.iter_mut().for_each(|i| *i = moved(*i));
+            self.ports.values_mut().for_each(|i| *i = moved(*i));
+            for flow in self.flows.values_mut() {
+                flow.device_left(d);
+            }
+            self.world_changed();
+        }
+    }
+
     /// Opens a port of a device.
     ///
     /// # Errors
@@ -144,6 +159,7 @@ impl Engine {
         }
         if let Some(number) = number {
             self.devices[index].ports.insert(port.into(), number);
+            self.devices[index].was_used = true;
             self.ports.insert(number, index);
         }
         self.devices[index].face.bind_port(port, number);
@@ -374,6 +390,7 @@ impl Engine {
                 self.read_counters(d, now);
             }
         }
+        self.drop_idle();
         std::mem::take(&mut self.events)
     }
 

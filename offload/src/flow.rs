@@ -72,6 +72,16 @@ impl State {
         }
     }
 
+    /// The same, to be changed.
+    fn forms_mut(&mut self) -> [Option<&mut Form>; 2] {
+        match self {
+            State::Software => [None, None],
+            State::Adding(form) => [Some(form), None],
+            State::Hardware(held) | State::Removing(held) => [Some(&mut held.form), None],
+            State::Replacing(held, form) => [Some(&mut held.form), Some(form)],
+        }
+    }
+
     pub fn held_mut(&mut self) -> Option<&mut Held> {
         match self {
             State::Hardware(h) | State::Replacing(h, _) | State::Removing(h) => Some(h),
@@ -170,6 +180,19 @@ impl Flow {
             leads: out.clone(),
             recircs: out,
         }
+    }
+
+    /// The device with this number holds nothing and has left; those after it move up.
+    pub fn device_left(&mut self, device: usize) {
+        let move_up = |d: &mut usize| *d -= usize::from(*d > device);
+        if self.want == Some(device) {
+            self.want = None;
+        }
+        self.want.iter_mut().for_each(move_up);
+        for form in self.state.forms_mut().into_iter().flatten() {
+            move_up(&mut form.device);
+        }
+        self.checked = None;
     }
 
     /// What [`Flow::leads`] should be.

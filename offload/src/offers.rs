@@ -158,7 +158,7 @@ impl Engine {
             leaving: claims.filter(|(k, _)| leaves(k)).map(|(_, c)| c).sum(),
             budget,
         };
-        let limit = here.capabilities.rules;
+        let limit = here.limit();
         let candidates: Vec<Candidate> = offers.iter().map(|(c, _)| c.clone()).collect();
         let fits: BTreeMap<RuleKey, Fit> = offers.iter().map(|(c, f)| (c.key, *f)).collect();
         let plan = place(&candidates, &room, settings);

@@ -1,9 +1,10 @@
 //! How devices fare, for people and programs.
 
-use crate::device::{Device, Health};
+use crate::device::{Device, Health, Latency};
 use crate::engine::Engine;
 use clock::Time;
 use hal::{FieldSet, TableCapabilities};
+use packet::{FieldId, FlowMask, Owner};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -65,21 +66,45 @@ pub struct DeviceReport {
     pub misses: u64,
     /// Rewrites, counters and the like that rules share.
     pub shared_objects: usize,
-    /// From the device's queue to its table, microseconds; none before the first.
+    /// From being handed to the device to being in its table, over ten seconds, microseconds;
+    /// none if there was none.
     pub latency_us: Option<LatencyReport>,
+    /// The same since the start.
+    pub latency_us_since_start: Option<LatencyReport>,
     /// Bits of context that reach the CPU with a miss.
     pub resume_bits: u32,
     /// What it can do, by stage.
     pub stages: Vec<Stage>,
 }
 
-/// How long insertions took since the start, in microseconds.
+/// How long insertions took, in microseconds.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LatencyReport {
     pub min: f64,
     pub avg: f64,
     pub max: f64,
+}
+
+impl LatencyReport {
+    fn of(latency: &Latency) -> Option<LatencyReport> {
+        let us = |d: std::time::Duration| d.as_secs_f64() * 1e6;
+        (latency.count != 0).then(|| LatencyReport {
+            min: us(latency.min),
+            avg: us(latency.mean()),
+            max: us(latency.max),
+        })
+    }
+
+    fn text(latency: Option<&LatencyReport>) -> String {
+        let Some(l) = latency else {
+            return "none".into();
+        };
+        format!(
+            "min {:.1} us, avg {:.1} us, max {:.1} us",
+            l.min, l.avg, l.max
+        )
+    }
 }
 
 /// What a stage of a device can do.
@@ -119,8 +144,6 @@ impl Stage {
 impl DeviceReport {
     fn of(device: &Device, now: Time) -> DeviceReport {
         let stats = device.face.stats();
-        let us = |d: std::time::Duration| d.as_secs_f64() * 1e6;
-        let latency = &device.latency;
         let ports = device.ports.iter().map(|(name, n)| (n.0, name.clone()));
         DeviceReport {
             name: device.name.clone(),
@@ -144,11 +167,8 @@ impl DeviceReport {
             hits: stats.hits,
             misses: stats.misses,
             shared_objects: stats.shared_objects,
-            latency_us: (latency.count != 0).then(|| LatencyReport {
-                min: us(latency.min),
-                avg: us(latency.mean()),
-                max: us(latency.max),
-            }),
+            latency_us: LatencyReport::of(&device.latencies.recent(now)),
+            latency_us_since_start: LatencyReport::of(&device.latencies.all),
             resume_bits: device.capabilities.resume_bits,
             stages: device.capabilities.tables.iter().map(Stage::of).collect(),
         }
@@ -236,13 +256,14 @@ impl DeviceReport {
             self.hits, self.misses
         ));
         line(format!("  shared objects: {}", self.shared_objects));
-        line(match &self.latency_us {
-            None => "  insertion latency: nothing inserted yet".into(),
-            Some(l) => format!(
-                "  insertion latency: min {:.1} us, avg {:.1} us, max {:.1} us",
-                l.min, l.avg, l.max
-            ),
-        });
+        line(format!(
+            "  insertion latency: {} over 10 s",
+            LatencyReport::text(self.latency_us.as_ref())
+        ));
+        line(format!(
+            "  insertion latency: {} since the start",
+            LatencyReport::text(self.latency_us_since_start.as_ref())
+        ));
         line(format!("  resume: {} bits", self.resume_bits));
         let last = self.stages.len().saturating_sub(1);
         for (i, stage) in self.stages.iter().enumerate() {
@@ -251,14 +272,50 @@ impl DeviceReport {
                 i if i == last => "all later recirculations",
                 _ => "a recirculation",
             };
+            if i > 0 && self.stages.get(i - 1) == Some(stage) {
+                line(format!("  stage {i} ({what}): as the one before"));
+                continue;
+            }
             line(format!("  stage {i} ({what}):"));
-            line(format!("    match: {}", list(&stage.match_masked)));
-            line(format!("    match whole: {}", list(&stage.match_exact)));
-            line(format!("    actions: {}", list(&stage.actions)));
-            line(format!("    set: {}", list(&stage.set_masked)));
-            line(format!("    set whole: {}", list(&stage.set)));
-            line(format!("    actions a rule: {}", stage.max_actions));
+            let matched = fields(&stage.match_masked, &stage.match_exact);
+            line(format!("    match: {matched}"));
+            let (actions, most) = (list(&stage.actions), stage.max_actions);
+            line(format!("    actions: {actions}; at most {most} a rule"));
+            line(format!(
+                "    set: {}",
+                fields(&stage.set_masked, &stage.set)
+            ));
         }
+    }
+}
+
+/// Fields of which any bits will do, and those that must be whole.
+fn fields(masked: &[&'static str], exact: &[&'static str]) -> String {
+    let whole: Vec<_> = exact.iter().filter(|f| !masked.contains(f)).collect();
+    match (masked.is_empty(), whole.is_empty()) {
+        (true, true) => "none".into(),
+        (true, false) => format!("{}, whole", list(&whole)),
+        (false, true) => all_but(masked),
+        (false, false) => format!("{}; whole: {}", all_but(masked), list(&whole)),
+    }
+}
+
+/// A list of fields, or of those that are missing if that is shorter.
+fn all_but(known: &[&'static str]) -> String {
+    // Several fields may be names for the same bits; those of a known field are known.
+    let mut bits = FlowMask::ANY;
+    for field in FieldId::all().filter(|f| known.contains(&f.row().name)) {
+        bits.add_all(field);
+    }
+    let unknown = |f: &FieldId| f.row().owner == Owner::Packet && bits.get(*f) == 0;
+    let missing = FieldId::all().filter(unknown).map(|f| f.row().name);
+    let missing: Vec<_> = missing.collect();
+    if missing.is_empty() {
+        "all fields of packets".into()
+    } else if missing.len() < known.len() {
+        format!("all fields of packets but {}", list(&missing))
+    } else {
+        list(known)
     }
 }
 

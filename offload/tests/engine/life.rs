@@ -2,7 +2,7 @@
 
 use crate::model::*;
 use hal::*;
-use offload::Admit;
+use offload::{Admit, Placement};
 
 fn bench() -> Bench {
     Bench::with_device(capabilities(4, 16))
@@ -469,4 +469,38 @@ fn a_device_that_is_left_alone_forwards_nothing_unseen() {
     }
     assert!(!b.in_hardware(1), "it is not trusted after so many faults");
     assert!(b.model(0).rules.is_empty());
+}
+
+#[test]
+fn a_device_without_ports_leaves_and_the_others_stay_what_they_are() {
+    let mut b = bench();
+    b.add_device("nic1", capabilities(4, 16), &[3, 4]);
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.add(&put(2, 3, 0, &[output(4)]));
+    b.run();
+    assert!(b.in_hardware(1) && b.in_hardware(2));
+    b.engine.bind_port("nic0", "p1", None);
+    b.run();
+    assert!(b.engine.has_device("nic0"));
+    b.engine.bind_port("nic0", "p2", None);
+    b.run();
+    assert!(!b.engine.has_device("nic0"));
+    let held = |b: &Bench| b.engine.placement(Ufid(2));
+    let device = "nic1".to_owned();
+    assert_eq!(
+        held(&b),
+        Placement::Hardware {
+            device: device.clone()
+        }
+    );
+    b.model(1).forward(2, 3);
+    b.engine.flow_changed(&put(2, 3, 0, &[output(3)]));
+    b.run();
+    b.warp(50);
+    assert_eq!(b.credits[&2], 3);
+    assert_eq!(held(&b), Placement::Hardware { device });
+    b.remove(2);
+    b.run();
+    assert!(b.model(1).rules.is_empty());
+    assert_eq!(b.reason(1), Some(Reason::IngressPort(DpPort(1))));
 }

@@ -15,6 +15,8 @@ pub struct Held {
     counter: Counter,
     /// What somebody has been told of it.
     told: u64,
+    /// Somebody has been told that it is here.
+    heard: bool,
 }
 
 impl Held {
@@ -109,6 +111,7 @@ impl Model {
             rule,
             counter: Counter::default(),
             told: 0,
+            heard: true,
         };
         let handle = RuleHandle {
             index,
@@ -268,6 +271,11 @@ impl FlowDevice for ModelDevice {
             let gone = model.gone.take();
             if model.hush > 0 {
                 model.hush -= 1;
+                if let Outcome::Installed(installed) = &outcome
+                    && let Some((_, held)) = model.rules.get_mut(&installed.handle.index)
+                {
+                    held.heard = false;
+                }
                 model.unheard.extend(gone.map(|(handle, held)| {
                     let reading = LastReading {
                         key: held.key,
@@ -288,7 +296,10 @@ impl FlowDevice for ModelDevice {
             return Err(self.error());
         }
         for (index, (generation, held)) in &mut model.rules {
-            held.told = held.counter.packets;
+            // Nobody knows whose a reading is before he has heard of the rule.
+            if held.heard {
+                held.told = held.counter.packets;
+            }
             let handle = RuleHandle {
                 index: *index,
                 generation: *generation,

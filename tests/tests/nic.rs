@@ -1,0 +1,220 @@
+//! Two machines behind virtual functions of the simulated NIC: what hardware carries, what software
+//! carries, and what a NIC that fails costs.
+
+use std::fs;
+
+use end_to_end::{Make, Netns, Switch, eventually, namespaces_allowed, run};
+
+struct Net {
+    left: Netns,
+    right: Netns,
+    // Dropped before its namespace.
+    switch: Switch,
+    _here: Netns,
+}
+
+/// Two machines, 10.9.0.1 and 10.9.0.2, behind `vf0` and `vf1` of a NIC with these settings, on a
+/// bridge that forwards ICMP by two flows of its own and the rest by NORMAL.
+fn two_machines(settings: &str) -> Net {
+    let here = Netns::new();
+    let (left, right) = (Netns::new(), Netns::new());
+    let switch = Switch::within(&here, Make::Ours);
+    fs::write(switch.path("sim-nic.json"), settings).expect("the NIC's settings");
+    switch
+        .vsctl(
+            "set Open_vSwitch . other_config:hw-offload=true other_config:offload-admit=always \
+             -- add-br br0 -- set bridge br0 datapath_type=netdev",
+        )
+        .ok();
+    for (i, machine) in [&left, &right].into_iter().enumerate() {
+        switch
+            .vsctl(&format!(
+                "add-port br0 vf{i} -- set interface vf{i} type=hal options:hal-device=sim:nic \
+                 options:hal-port=vf{i} options:hal-wire=tap:wire{i}"
+            ))
+            .ok();
+        here.ip(&format!(
+            "link set wire{i} netns {} name eth0",
+            machine.name()
+        ));
+        machine.ip(&format!("addr add 10.9.0.{}/24 dev eth0", i + 1));
+        machine.ip("link set eth0 up");
+    }
+    switch
+        .ofctl("add-flow br0 priority=1,in_port=vf0,icmp,actions=output:vf1")
+        .ok();
+    switch
+        .ofctl("add-flow br0 priority=1,in_port=vf1,icmp,actions=output:vf0")
+        .ok();
+    eventually("the machines know each other", || {
+        let mut ping = left.command("ping");
+        (run(ping.args(["-c1", "-W1", "10.9.0.2"])).code == 0).then_some(())
+    });
+    Net {
+        left,
+        right,
+        switch,
+        _here: here,
+    }
+}
+
+impl Net {
+    /// So many echo requests, each answered.
+    #[track_caller]
+    fn pings(&self, count: u32) {
+        let count = count.to_string();
+        let mut ping = self.left.command("ping");
+        let told = run(ping.args(["-q", "-c", &count, "-i0.005", "-W20", "10.9.0.2"])).ok();
+        assert!(told.contains(&format!(" {count} received")), "{told}");
+    }
+
+    /// Packets by OpenFlow's counters.
+    fn counted(&self) -> u64 {
+        let flows = self.switch.ofctl("dump-flows br0 icmp").ok();
+        let numbers = flows.split("n_packets=").skip(1).filter_map(|rest| {
+            let digits = rest.split(',').next()?;
+            digits.parse::<u64>().ok()
+        });
+        numbers.sum()
+    }
+
+    /// `offload/show` of the NIC.
+    fn shown(&self) -> serde_json::Value {
+        let mut ours = self.switch.our_tool("ovs-appctl");
+        let text = run(ours.args(["--format", "json", "offload/show"])).ok();
+        let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        all["netdev"]["devices"][0].clone()
+    }
+
+    fn hits(&self) -> u64 {
+        self.shown()["hits"].as_u64().expect("a number")
+    }
+
+    /// Flows that come and go while every ping is answered, each packet counted in the end.
+    #[track_caller]
+    fn adds_up(&self) {
+        let before = self.counted();
+        let mut sent = 0;
+        for round in 0..12 {
+            self.pings(10);
+            sent += 20;
+            match round % 3 {
+                0 => self.switch.appctl("revalidator/purge").ok(),
+                1 => self.change("mod_nw_tos:8,"),
+                _ => self.change(""),
+            };
+        }
+        let mut last = 0;
+        let reached = end_to_end::within(std::time::Duration::from_secs(60), || {
+            last = self.counted() - before;
+            (last == sent).then_some(())
+        });
+        assert!(
+            reached.is_some(),
+            "{last} of {sent} counted\n{}",
+            self.shown()
+        );
+    }
+
+    /// The flows do something else first.
+    fn change(&self, first: &str) -> String {
+        for (from, to) in [("vf0", "vf1"), ("vf1", "vf0")] {
+            let flow = format!("in_port={from},icmp,actions={first}output:{to}");
+            self.switch.ofctl(&format!("mod-flows br0 {flow}")).ok();
+        }
+        String::new()
+    }
+}
+
+#[test]
+fn hardware_carries_what_software_does_not() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let net = two_machines("{}");
+    net.adds_up();
+    let hits = net.hits();
+    net.pings(100);
+    assert!(net.hits() >= hits + 190, "{}", net.shown());
+    let flows = net.switch.appctl("dpctl/dump-flows -m type=offloaded").ok();
+    assert!(flows.contains("offloaded:yes, dp:hal"), "{flows}");
+
+    // Off and on again while packets fly.
+    net.switch
+        .vsctl("set Open_vSwitch . other_config:hw-offload=false")
+        .ok();
+    eventually("the rules are gone", || {
+        (net.shown()["rules"] == 0).then_some(())
+    });
+    let hits = net.hits();
+    net.adds_up();
+    assert_eq!(net.hits(), hits);
+    net.switch
+        .vsctl("set Open_vSwitch . other_config:hw-offload=true")
+        .ok();
+    net.adds_up();
+    assert!(net.hits() > hits);
+}
+
+#[test]
+fn a_transfer_crosses_the_nic() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let net = two_machines("{}");
+    end_to_end::transfer::tcp(&net.left, &net.right, "10.9.0.2", 20_000_000);
+    end_to_end::transfer::udp(&net.right, &net.left, "10.9.0.1", 2_000_000);
+    assert!(net.hits() > 0);
+}
+
+/// A NIC with these faults costs no packet, and the counters add up.
+fn faulty(faults: &str) -> Net {
+    let net = two_machines(&format!("{{ \"seed\": 5, \"faults\": {faults} }}"));
+    net.adds_up();
+    net
+}
+
+#[test]
+fn a_nic_that_refuses_rules_costs_no_packet() {
+    if namespaces_allowed() {
+        faulty(r#"{ "fail-insert": 0.5 }"#);
+    }
+}
+
+#[test]
+fn a_nic_that_loses_completions_costs_no_packet() {
+    if namespaces_allowed() {
+        faulty(r#"{ "lose-completion": 0.3 }"#);
+    }
+}
+
+#[test]
+fn a_nic_that_is_late_costs_no_packet() {
+    if namespaces_allowed() {
+        faulty(r#"{ "late-completion": 300 }"#);
+    }
+}
+
+#[test]
+fn a_nic_that_stops_working_is_reset_and_costs_no_packet() {
+    if namespaces_allowed() {
+        let net = faulty(r#"{ "error-after": 9 }"#);
+        let log = net.switch.log();
+        assert!(log.contains("stopped after 9 operations"), "{log}");
+        assert!(log.contains("sim:nic: works again"), "{log}");
+    }
+}
+
+#[test]
+fn a_nic_whose_table_is_full_says_why() {
+    if namespaces_allowed() {
+        let net = faulty(r#"{ "table-full": 1 }"#);
+        net.pings(5);
+        let why = net.switch.appctl("offload/explain").ok();
+        assert!(why.contains("in hardware: sim:nic"), "{why}");
+        assert!(
+            why.contains("in software: the NIC's rules are all taken (1)"),
+            "{why}"
+        );
+    }
+}
