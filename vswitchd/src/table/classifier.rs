@@ -6,213 +6,93 @@
 //!
 //! *What was looked at.* A megaflow must not be wider than the lookup that made it: every bit
 //! that could have changed the answer counts. Visiting a subtable looks at its whole mask, but a
-//! miss can be proved with less. Each subtable therefore keeps, for every *stage* (metadata,
-//! Ethernet, network, transport), the hashes of its rules' words up to there: when no rule agrees
-//! with the packet up to some stage, only the bits up to that stage have been looked at.
+//! miss can often be proved with less: by an address's [prefix](super::prefix), by the first
+//! [stages](super::subtable) of the mask, by a few bits of the ports.
 //!
 //! *Snapshots.* Everything is kept in persistent maps behind `Arc`s. A clone shares all of it,
 //! and a change copies the path to the change if someone holds a clone, and nothing otherwise.
 
+use super::prefix::{DEFAULT_PREFIX_FIELDS, MAX_PREFIX_FIELDS, PrefixIndex, Probes};
 use super::rule::Rule;
-use imbl::shared_ptr::DefaultSharedPtr;
-use imbl::{GenericHashMap, OrdMap};
-use packet::{CompactMatch, FlowState, Match, Mixer, StateMask};
-use std::hash::{BuildHasherDefault, Hasher};
+use super::subtable::{Subtable, split};
+use packet::{CompactMatch, FieldId, FlowState, Match, StateMask};
 use std::sync::Arc;
 
-/// Word indices at which the stages end: metadata, Ethernet, network, transport (the pipeline's
-/// own words come with the metadata, see [`stage_of`]).
-const STAGES: usize = 4;
-
-/// The stage in which a word is looked at.
-fn stage_of(word: usize) -> usize {
-    match word {
-        0..16 | 41.. => 0,
-        16..21 => 1,
-        21..32 => 2,
-        _ => 3,
-    }
-}
-
-/// Keys of the maps are hashes already, or rows of words.
-#[derive(Default)]
-struct WordHasher(Option<Mixer>);
-
-impl Hasher for WordHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        let mut mixer = self.0.unwrap_or_else(|| Mixer::new(0));
-        mixer.add(word);
-        self.0 = Some(mixer);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.unwrap_or_else(|| Mixer::new(0)).finish()
-    }
-}
-
-type Map<K, V> = GenericHashMap<K, V, BuildHasherDefault<WordHasher>, DefaultSharedPtr>;
-
-/// Rules with the same mask and the same wanted bits, highest priority first. Nearly always one.
-type Same = Vec<Arc<Rule>>;
-
-#[derive(Clone)]
-struct Subtable {
-    /// Word index and mask, in the order of the stages.
-    mask: Arc<[(u8, u64)]>,
-    /// How many entries of `mask` belong to the stages up to each.
-    ends: [usize; STAGES],
-    rules: Map<Arc<[u64]>, Same>,
-    /// For each stage but the last, how many keys have this hash up to there.
-    partial: [Map<u64, u32>; STAGES - 1],
-    /// How many rules have each priority.
-    priorities: OrdMap<u32, u32>,
-}
-
-impl Subtable {
-    fn new(mask: Vec<(u8, u64)>) -> Subtable {
-        let mut ends = [0; STAGES];
-        for (i, end) in ends.iter_mut().enumerate() {
-            *end = mask
-                .iter()
-                .filter(|(w, _)| stage_of(usize::from(*w)) <= i)
-                .count();
-        }
-        Subtable {
-            mask: mask.into(),
-            ends,
-            rules: Map::default(),
-            partial: Default::default(),
-            priorities: OrdMap::new(),
-        }
-    }
-
-    fn max_priority(&self) -> u32 {
-        self.priorities.get_max().map_or(0, |(p, _)| *p)
-    }
-
-    /// Hashes of a key's words up to each stage's end.
-    fn partial_hashes(&self, key: &[u64]) -> [u64; STAGES - 1] {
-        let mut mixer = Mixer::new(0);
-        let mut at = 0;
-        let mut out = [0; STAGES - 1];
-        for (hash, &end) in out.iter_mut().zip(&self.ends) {
-            for word in key.get(at..end).unwrap_or_default() {
-                mixer.add(*word);
-            }
-            at = end;
-            *hash = mixer.finish();
-        }
-        out
-    }
-
-    fn insert(&mut self, key: Arc<[u64]>, rule: Arc<Rule>) -> Option<Arc<Rule>> {
-        let priority = rule.priority;
-        let hashes = self.partial_hashes(&key);
-        if let Some(same) = self.rules.get_mut(&key) {
-            if let Some(old) = same.iter_mut().find(|r| r.priority == priority) {
-                return Some(std::mem::replace(old, rule));
-            }
-            let at = same.partition_point(|r| r.priority > priority);
-            same.insert(at, rule);
-        } else {
-            self.rules.insert(key, vec![rule]);
-            for (map, hash) in self.partial.iter_mut().zip(hashes) {
-                *map.entry(hash).or_insert(0) += 1;
-            }
-        }
-        *self.priorities.entry(priority).or_insert(0) += 1;
-        None
-    }
-
-    fn remove(&mut self, key: &Arc<[u64]>, priority: u32) -> Option<Arc<Rule>> {
-        let hashes = self.partial_hashes(key);
-        let same = self.rules.get_mut(key)?;
-        let at = same.iter().position(|r| r.priority == priority)?;
-        let rule = same.remove(at);
-        if same.is_empty() {
-            self.rules.remove(key);
-            for (map, hash) in self.partial.iter_mut().zip(hashes) {
-                drop_one(map.get_mut(&hash), 1);
-                if map.get(&hash) == Some(&0) {
-                    map.remove(&hash);
-                }
-            }
-        }
-        drop_one(self.priorities.get_mut(&priority), 1);
-        if self.priorities.get(&priority) == Some(&0) {
-            self.priorities.remove(&priority);
-        }
-        Some(rule)
-    }
-
-    /// The best rule for a packet; bits looked at are added to `seen`.
-    fn lookup(&self, state: &FlowState, seen: Option<&mut StateMask>) -> Option<&Arc<Rule>> {
-        let mut mixer = Mixer::new(0);
-        let mut masked = [0u64; packet::STATE_WORDS];
-        let mut at = 0;
-        let mut looked = self.mask.len();
-        let mut possible = true;
-        for (stage, &end) in self.ends.iter().enumerate() {
-            let words = self.mask[at..end].iter().zip(&mut masked[at..end]);
-            for (&(w, m), out) in words {
-                *out = state.words[usize::from(w)] & m;
-                mixer.add(*out);
-            }
-            at = end;
-            // The last stage is decided by the rules themselves.
-            if let Some(map) = self.partial.get(stage)
-                && end < self.mask.len()
-                && !map.contains_key(&mixer.finish())
-            {
-                looked = end;
-                possible = false;
-                break;
-            }
-        }
-        if let Some(seen) = seen {
-            for &(w, m) in &self.mask[..looked] {
-                seen.words[usize::from(w)] |= m;
-            }
-        }
-        if !possible {
-            return None;
-        }
-        self.rules.get(&masked[..self.mask.len()])?.first()
-    }
-}
-
-fn drop_one(count: Option<&mut u32>, by: u32) {
-    if let Some(n) = count {
-        *n -= by;
-    }
-}
-
-/// Mask and key of a match, in the order of the stages.
-fn split(matching: &CompactMatch) -> (Vec<(u8, u64)>, Vec<u64>) {
-    let mut words: Vec<(usize, u64, u64)> = matching.iter().collect();
-    words.sort_by_key(|&(i, ..)| (stage_of(i), i));
-    let mask = words.iter().map(|&(i, _, m)| (i as u8, m)).collect();
-    (mask, words.iter().map(|&(_, v, _)| v).collect())
-}
-
 /// The rules of one OpenFlow table. Cloning it makes a snapshot.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FlowTable {
     /// By highest priority, descending.
     subtables: Vec<Arc<Subtable>>,
+    /// By field, in the configured order.
+    prefixes: Vec<PrefixIndex>,
     len: usize,
     version: u64,
 }
 
+impl Default for FlowTable {
+    fn default() -> FlowTable {
+        FlowTable {
+            subtables: Vec::new(),
+            prefixes: DEFAULT_PREFIX_FIELDS.map(PrefixIndex::new).into(),
+            len: 0,
+            version: 0,
+        }
+    }
+}
+
 impl FlowTable {
+    /// Keeps prefixes of these fields, and of no others. More than a table has room for do not
+    /// count.
+    pub fn set_prefix_fields(&mut self, fields: &[FieldId]) {
+        let fields = &fields[..fields.len().min(MAX_PREFIX_FIELDS)];
+        if self
+            .prefixes
+            .iter()
+            .map(|p| p.field)
+            .eq(fields.iter().copied())
+        {
+            return;
+        }
+        self.prefixes = fields.iter().copied().map(PrefixIndex::new).collect();
+        for subtable in &mut self.subtables {
+            Arc::make_mut(subtable).measure(&self.prefixes);
+        }
+        let subtables = self.subtables.clone();
+        for subtable in &subtables {
+            subtable
+                .rules
+                .keys()
+                .for_each(|key| self.key_came(subtable, key));
+        }
+        self.version += 1;
+    }
+
+    /// A key of a subtable that had no rule before has one now.
+    fn key_came(&mut self, subtable: &Subtable, key: &[u64]) {
+        self.each_prefix(subtable, key, PrefixIndex::insert);
+    }
+
+    /// A key of a subtable has no rule any more.
+    fn key_went(&mut self, subtable: &Subtable, key: &[u64]) {
+        self.each_prefix(subtable, key, PrefixIndex::remove);
+    }
+
+    fn each_prefix(
+        &mut self,
+        subtable: &Subtable,
+        key: &[u64],
+        change: fn(&mut PrefixIndex, &FlowState, u8),
+    ) {
+        if subtable.prefix_lengths == [0; MAX_PREFIX_FIELDS] {
+            return;
+        }
+        let state = subtable.state_of(key);
+        let each = self.prefixes.iter_mut().zip(&subtable.prefix_lengths);
+        for (index, length) in each.filter(|(_, length)| **length != 0) {
+            change(index, &state, *length);
+        }
+    }
+
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.len
@@ -238,6 +118,9 @@ impl FlowTable {
     /// Removes all rules.
     pub fn clear(&mut self) {
         self.subtables.clear();
+        for index in &mut self.prefixes {
+            *index = PrefixIndex::new(index.field);
+        }
         self.len = 0;
         self.changed();
     }
@@ -248,11 +131,19 @@ impl FlowTable {
         let at = match self.subtables.iter().position(|s| *s.mask == *mask) {
             Some(at) => at,
             None => {
-                self.subtables.push(Arc::new(Subtable::new(mask)));
+                let subtable = Subtable::new(mask, &self.prefixes);
+                self.subtables.push(Arc::new(subtable));
                 self.subtables.len() - 1
             }
         };
-        let old = Arc::make_mut(&mut self.subtables[at]).insert(key.into(), rule);
+        let key: Arc<[u64]> = key.into();
+        let subtable = Arc::make_mut(&mut self.subtables[at]);
+        let is_new = !subtable.rules.contains_key(&key);
+        let old = subtable.insert(key.clone(), rule);
+        if is_new {
+            let subtable = self.subtables[at].clone();
+            self.key_came(&subtable, &key);
+        }
         if old.is_none() {
             self.len += 1;
         }
@@ -264,7 +155,12 @@ impl FlowTable {
     pub fn remove(&mut self, matching: &CompactMatch, priority: u32) -> Option<Arc<Rule>> {
         let (mask, key) = split(matching);
         let at = self.subtables.iter().position(|s| *s.mask == *mask)?;
-        let rule = Arc::make_mut(&mut self.subtables[at]).remove(&key.into(), priority)?;
+        let key: Arc<[u64]> = key.into();
+        let rule = Arc::make_mut(&mut self.subtables[at]).remove(&key, priority)?;
+        if !self.subtables[at].rules.contains_key(&key) {
+            let subtable = self.subtables[at].clone();
+            self.key_went(&subtable, &key);
+        }
         self.len -= 1;
         self.changed();
         Some(rule)
@@ -289,14 +185,10 @@ impl FlowTable {
     pub fn within<'a>(&'a self, matching: &'a Match) -> impl Iterator<Item = &'a Arc<Rule>> {
         let wanted = matching.mask();
         let covers = move |s: &&Arc<Subtable>| {
-            let mut mask = StateMask::default();
-            s.mask
-                .iter()
-                .for_each(|&(w, m)| mask.words[usize::from(w)] = m);
             wanted
                 .words
                 .iter()
-                .zip(&mask.words)
+                .zip(&s.state_mask().words)
                 .all(|(w, m)| w & !m == 0)
         };
         let subtables = self.subtables.iter().filter(covers);
@@ -311,12 +203,17 @@ impl FlowTable {
         state: &FlowState,
         mut seen: Option<&mut StateMask>,
     ) -> Option<&Arc<Rule>> {
+        let mut probes = Probes::new(&self.prefixes);
         let mut best: Option<&Arc<Rule>> = None;
         for subtable in &self.subtables {
             if best.is_some_and(|b| b.priority >= subtable.max_priority()) {
                 break;
             }
-            if let Some(rule) = subtable.lookup(state, seen.as_deref_mut())
+            let found = match seen.as_deref_mut() {
+                Some(seen) => subtable.lookup_seen(state, &mut probes, seen),
+                None => subtable.lookup(state),
+            };
+            if let Some(rule) = found
                 && best.is_none_or(|b| rule.priority > b.priority)
             {
                 best = Some(rule);
@@ -352,21 +249,33 @@ mod tests {
     }
 
     /// Few values in few fields, so that rules and packets meet.
-    const FIELDS: [FieldId; 6] = [InPortOxm, Metadata, EthSrc, VlanTci, Ipv4Src, TcpDst];
+    const FIELDS: [FieldId; 8] = [
+        InPortOxm, Metadata, EthSrc, VlanTci, Ipv4Src, Ipv6Dst, TcpSrc, TcpDst,
+    ];
+
+    /// Where a small value stands in a field: at the end that prefixes begin at, where there are
+    /// prefixes.
+    fn placed(f: FieldId, value: u128) -> u128 {
+        if matches!(f, Ipv4Src | Ipv6Dst | TcpSrc | TcpDst) {
+            value << (f.row().bits - 3)
+        } else {
+            value & f.full()
+        }
+    }
 
     fn a_match() -> impl Strategy<Value = Match> {
-        let field =
-            prop::option::of((0u128..4, prop::sample::select(vec![1u128, 2, 3, u128::MAX])));
+        let masks = vec![1u128, 2, 3, 4, 6, 7, u128::MAX];
+        let field = prop::option::of((0u128..5, prop::sample::select(masks)));
         prop::collection::vec(field, FIELDS.len()).prop_map(|wanted| {
             let mut m = Match::any();
             for (f, want) in FIELDS.into_iter().zip(wanted) {
                 if let Some((value, mask)) = want {
-                    let mask = if f == InPortOxm {
+                    let mask = if f == InPortOxm || mask == u128::MAX {
                         f.full()
                     } else {
-                        mask & f.full()
+                        placed(f, mask)
                     };
-                    m.set_masked(f, value, mask);
+                    m.set_masked(f, placed(f, value), mask);
                 }
             }
             m
@@ -374,12 +283,13 @@ mod tests {
     }
 
     fn a_state() -> impl Strategy<Value = FlowState> {
-        prop::collection::vec(0u128..5, FIELDS.len()).prop_map(|values| {
+        let values = prop::collection::vec(0u128..5, FIELDS.len());
+        let eth_type = prop::sample::select(vec![0x800u128, 0x86dd, 0x806]);
+        (values, eth_type).prop_map(|(values, eth_type)| {
             let mut s = FlowState::default();
-            FIELDS
-                .into_iter()
-                .zip(values)
-                .for_each(|(f, v)| s.set(f, v));
+            let each = FIELDS.into_iter().zip(values);
+            each.for_each(|(f, v)| s.set(f, placed(f, v)));
+            s.set(EthType, eth_type);
             s
         })
     }
@@ -390,10 +300,16 @@ mod tests {
             rules in prop::collection::vec((a_match(), 0u32..4), 0..30),
             gone in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
             packets in prop::collection::vec(a_state(), 1..20),
+            prefixes in prop::sample::subsequence(DEFAULT_PREFIX_FIELDS.to_vec(), 0..=4),
+            configured in any::<prop::sample::Index>(),
         ) {
             let mut table = FlowTable::default();
+            let configured = configured.index(rules.len() + 1);
             let mut list: Vec<Arc<Rule>> = Vec::new();
             for (id, (m, priority)) in rules.iter().enumerate() {
+                if id == configured {
+                    table.set_prefix_fields(&prefixes);
+                }
                 let r = rule(id as u64, *priority, m);
                 list.retain(|o| o.priority != *priority || o.unpacked() != *m);
                 list.push(r.clone());
@@ -421,6 +337,7 @@ mod tests {
                 // Any other packet that agrees on what was seen fares the same.
                 for q in &packets {
                     let mut other = q.clone();
+                    other.set(EthType, p.get(EthType));
                     for (i, w) in other.words.iter_mut().enumerate() {
                         *w = *w & !seen.words[i] | p.words[i] & seen.words[i];
                     }
@@ -443,5 +360,54 @@ mod tests {
         let mut seen = StateMask::default();
         assert!(table.lookup(&p, Some(&mut seen)).is_none());
         assert_eq!((seen.get(InPortOxm), seen.get(TcpDst)), (0xffff_ffff, 0));
+    }
+
+    /// The bits of `fields` that a lookup looks at.
+    fn seen(table: &FlowTable, packet: &FlowState, fields: &[FieldId]) -> Vec<u128> {
+        let mut seen = StateMask::default();
+        table.lookup(packet, Some(&mut seen));
+        fields.iter().map(|f| seen.get(*f)).collect()
+    }
+
+    fn packet(address: [u8; 4], port: u16) -> FlowState {
+        let mut p = FlowState::default();
+        p.set(EthType, 0x800);
+        p.set(Ipv4Dst, u32::from_be_bytes(address).into());
+        p.set(TcpDst, port.into());
+        p
+    }
+
+    #[test]
+    fn an_address_is_looked_at_as_far_as_the_prefixes_ask() {
+        let mut table = FlowTable::default();
+        for (id, length) in [(1u64, 16u32), (2, 24), (3, 32)] {
+            let mut m = Match::any();
+            m.set(EthType, 0x800);
+            let mask = u32::MAX << (32 - length);
+            m.set_masked(Ipv4Dst, 0x0a01_020f & u128::from(mask), mask.into());
+            table.insert(rule(id, length, &m));
+        }
+        let far = packet([192, 168, 0, 1], 0);
+        let near = packet([10, 1, 128, 1], 0);
+        assert_eq!(seen(&table, &far, &[Ipv4Dst]), [0x8000_0000]);
+        assert_eq!(seen(&table, &near, &[Ipv4Dst]), [0xffff_8000]);
+        table.set_prefix_fields(&[]);
+        assert_eq!(seen(&table, &far, &[Ipv4Dst]), [0xffff_ffff]);
+        table.set_prefix_fields(&[Ipv4Dst]);
+        assert_eq!(seen(&table, &far, &[Ipv4Dst]), [0x8000_0000]);
+    }
+
+    #[test]
+    fn few_bits_of_a_port_show_that_no_rule_has_it() {
+        let mut table = FlowTable::default();
+        for (id, port) in [(1, 80), (2, 8080)] {
+            let mut m = Match::any();
+            m.set(EthType, 0x800);
+            m.set(TcpDst, port);
+            table.insert(rule(id, 5, &m));
+        }
+        let ports = [TcpSrc, TcpDst];
+        assert_eq!(seen(&table, &packet([0; 4], 192), &ports), [0, 0xff80]);
+        assert_eq!(seen(&table, &packet([0; 4], 80), &ports), [0, 0xffff]);
     }
 }

@@ -5,7 +5,10 @@
 //! snapshots and carry their own counters.
 
 mod classifier;
+mod prefix;
 mod rule;
+mod subtable;
 
 pub use classifier::FlowTable;
+pub use prefix::{DEFAULT_PREFIX_FIELDS, MAX_PREFIX_FIELDS, is_prefix_field};
 pub use rule::{Rule, RuleId, RuleStats, Timeouts};
