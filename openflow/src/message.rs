@@ -13,6 +13,8 @@ mod packet_wire;
 mod port_wire;
 mod table_wire;
 
+pub use table_wire::feature_actions;
+
 pub use flow_wire::normalize;
 
 use crate::action::Action;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// The columns that are not read, so that our own writing does not wake us.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "Open_vSwitch",
     "Bridge",
     "Port",
@@ -31,6 +31,7 @@ const TABLES: [&str; 12] = [
     "sFlow",
     "QoS",
     "Queue",
+    "Flow_Table",
 ];
 
 /// How soon a change of a link is noticed.

@@ -6,13 +6,13 @@
 use crate::backer::Backer;
 use crate::bare::BareDatapath;
 use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
-use crate::ofproto::{Notice, Ofproto, port_description};
+use crate::ofproto::{FlowTableConfig, Notice, Ofproto, TABLES, port_description};
 use crate::ports::{DevicePort, Opened, PortRequest, Provider};
 use crate::world::{Bridge, BridgeId, Bundle, BundleId, FailMode, PatchCounters, Port, PortTarget};
 use clock::{Clock, Time};
 use hal::{DpPort, PacketPort, PortBackend};
 use openflow::{Cookie, FlowCommand, FlowMod, OfPort, PortReason, PortStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An interface as it is.
@@ -266,6 +266,16 @@ impl Switch {
             b.macs.aging = config.mac_aging;
             b.macs.limit = config.mac_table_size;
             b.config_version += 1;
+        }
+        let tables = was
+            .flow_tables
+            .keys()
+            .chain(bridge.config.flow_tables.keys());
+        let tables: BTreeSet<u8> = tables.copied().filter(|t| *t < TABLES).collect();
+        for table in tables {
+            let usual = FlowTableConfig::default();
+            let wanted = bridge.config.flow_tables.get(&table).unwrap_or(&usual);
+            bridge.ofproto.configure_table(backer, &name, table, wanted);
         }
         backer.touch();
         let changed = had != bridge.has_controller || was.fail_mode != bridge.config.fail_mode;

@@ -8,7 +8,7 @@ use crate::table::FlowTable;
 use crate::translate::FrozenTable;
 use hal::DpPort;
 use imbl::OrdMap;
-use openflow::OfPort;
+use openflow::{OfPort, TableMiss};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -165,6 +165,8 @@ pub struct Bridge {
     pub name: Arc<str>,
     /// Tables with rules in them.
     pub tables: OrdMap<u8, FlowTable>,
+    /// What tables do with packets that they have no rule for, where a controller has said so.
+    pub misses: OrdMap<u8, TableMiss>,
     /// Interfaces by OpenFlow number.
     pub ports: OrdMap<OfPort, Arc<Port>>,
     /// VLAN configurations.
@@ -192,6 +194,7 @@ impl Bridge {
             id,
             name: name.into(),
             tables: OrdMap::new(),
+            misses: OrdMap::new(),
             ports: OrdMap::new(),
             bundles: OrdMap::new(),
             macs: MacTable::default(),

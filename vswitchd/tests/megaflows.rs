@@ -85,6 +85,7 @@ fn switch() -> Switch {
             mac_table_size: 8192,
             forward_bpdu: false,
             flood_vlans: Vec::new(),
+            flow_tables: Default::default(),
         },
     );
     for (n, mode) in [

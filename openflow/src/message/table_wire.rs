@@ -3,6 +3,7 @@
 use super::*;
 use crate::oxm;
 use crate::version::Version;
+use packet::{Oxm, OxmClass, Since};
 
 fn miss(config: u32) -> TableMiss {
     match config & 3 {
@@ -185,6 +186,20 @@ pub(super) fn stats(r: &mut Reader<'_>, v: Version) -> Result<Vec<(TableStats, T
     Ok(out)
 }
 
+/// Instructions as a bitmap over their numbers (OpenFlow 1.2 §A.3.5.3).
+fn instructions11(bits: u32) -> u32 {
+    let numbers = INSTRUCTIONS.iter().filter(|(_, number)| *number <= 5);
+    let there = numbers.filter(|(bit, _)| bits & 1 << bit != 0);
+    there.fold(0, |map, (_, number)| map | 1 << number)
+}
+
+/// Fields as a bitmap over their numbers in OpenFlow 1.2.
+fn fields12(fields: &[FieldId]) -> u64 {
+    let numbers = fields.iter().filter_map(|f| f.row().oxm);
+    let known = |o: &Oxm| o.class == OxmClass::Basic && o.since <= Since::Of12;
+    numbers.filter(known).fold(0, |map, o| map | 1 << o.number)
+}
+
 pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], v: Version) {
     for (s, f) in tables {
         w.u8(s.table);
@@ -198,10 +213,10 @@ pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], 
             Version::Of11 => {
                 w.zeros(7);
                 w.text(&f.name, 32);
-                // Every field can be matched and left out; every instruction is there.
+                // Every field can be matched and left out.
                 w.u32(0x3ff);
                 w.u32(0x3ff);
-                w.u32(0x3e);
+                w.u32(instructions11(f.hit.instructions));
                 w.u32(0x01ff_e7ff);
                 w.u32(0x01ff_e7ff);
                 w.u32(raw_miss(f.miss));
@@ -210,15 +225,15 @@ pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], 
             Version::Of12 => {
                 w.zeros(7);
                 w.text(&f.name, 32);
-                w.u64(0xf_ffff_ffff);
-                w.u64(0xf_ffff_ffff);
+                w.u64(fields12(&f.matching));
+                w.u64(fields12(&f.wildcard));
                 w.u32(0x03ff_8001);
                 w.u32(0x03ff_8001);
-                w.u64(0xf_ffff_ffff);
-                w.u64(0xf_ffff_ffff);
-                w.u64(u64::MAX);
-                w.u64(u64::MAX);
-                w.u32(0x3e);
+                w.u64(fields12(&f.hit.write_fields));
+                w.u64(fields12(&f.hit.apply_fields));
+                w.u64(f.metadata_match);
+                w.u64(f.metadata_write);
+                w.u32(instructions11(f.hit.instructions));
                 w.u32(raw_miss(f.miss));
                 w.u32(f.max_entries);
             }
@@ -229,6 +244,9 @@ pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], 
         w.u64(s.matched);
     }
 }
+
+/// Instructions: their bit in [`InstructionFeatures`] and their number on the wire.
+const INSTRUCTIONS: [(u32, u16); 6] = [(0, 6), (1, 4), (2, 5), (3, 3), (4, 2), (5, 1)];
 
 /// Actions by their number in 1.3.
 const ACTIONS: [(u16, &str); 13] = [
@@ -246,6 +264,12 @@ const ACTIONS: [(u16, &str); 13] = [
     (21, "set_queue"),
     (0xffff, ""),
 ];
+
+/// The actions that tables say they can do, by their names in text.
+pub fn feature_actions() -> impl Iterator<Item = &'static str> {
+    let names = ACTIONS.iter().map(|(_, name)| *name);
+    names.filter(|name| !name.is_empty())
+}
 
 fn action_list(p: &mut Reader<'_>) -> Result<Vec<&'static str>> {
     let bad = |_| OfError::OFPBPC_BAD_LEN;
@@ -291,15 +315,8 @@ fn instruction_bits(p: &mut Reader<'_>) -> Result<u32> {
         let len = usize::from(p.u16().map_err(bad)?);
         let rest = len.saturating_sub(4).min(p.left());
         p.skip(rest).map_err(bad)?;
-        bits |= match kind {
-            6 => 1 << 0,
-            4 => 1 << 1,
-            5 => 1 << 2,
-            3 => 1 << 3,
-            2 => 1 << 4,
-            1 => 1 << 5,
-            _ => 0,
-        };
+        let known = INSTRUCTIONS.iter().find(|(_, number)| *number == kind);
+        bits |= known.map_or(0, |(bit, _)| 1 << bit);
     }
     Ok(bits)
 }
@@ -408,7 +425,7 @@ fn put_actions(w: &mut Writer, kind: u16, names: &[&str]) {
 
 fn put_side(w: &mut Writer, odd: u16, s: &InstructionFeatures, v: Version) {
     let mut body = Writer::new();
-    for (bit, number) in [(0, 6u16), (1, 4), (2, 5), (3, 3), (4, 2), (5, 1)] {
+    for (bit, number) in INSTRUCTIONS {
         let there = s.instructions & 1 << bit != 0 && !(number == 6 && v >= Version::Of15);
         if there {
             body.u16(number);

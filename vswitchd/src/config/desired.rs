@@ -1,6 +1,7 @@
 //! From rows to what should be (ovs-vswitchd.conf.db(5)).
 
 use crate::backer::FlowLimits;
+use crate::ofproto::FlowTableConfig;
 use crate::world::{FailMode, PriorityTags, VlanMode, VlanSet};
 use openflow::{Version, Versions};
 use ovsdb::Uuid;
@@ -120,6 +121,8 @@ pub struct BridgeConfig {
     pub forward_bpdu: bool,
     /// VLANs in which nothing is learned.
     pub flood_vlans: Vec<u16>,
+    /// How tables are set up, where that is not as usual.
+    pub flow_tables: BTreeMap<u8, FlowTableConfig>,
 }
 
 /// What should be.
@@ -239,7 +242,31 @@ fn bridge(view: &View, row: &RowView<'_>) -> BridgeConfig {
         mac_table_size: size.clamp(10, 1_000_000),
         forward_bpdu: flag(row, "forward-bpdu"),
         flood_vlans: vlans(row, "flood_vlans"),
+        flow_tables: flow_tables(view, row),
     }
+}
+
+fn flow_tables(view: &View, bridge: &RowView<'_>) -> BTreeMap<u8, FlowTableConfig> {
+    let pairs = bridge
+        .get("flow_tables")
+        .into_iter()
+        .flat_map(|d| d.pairs());
+    let tables = pairs.filter_map(|(table, row)| {
+        let table = u8::try_from(table.as_integer()?).ok()?;
+        Some((table, view.row("Flow_Table", row?.as_uuid()?)?))
+    });
+    let one = |row: &RowView<'_>| FlowTableConfig {
+        name: row.optional_string("name").map(str::to_owned),
+        flow_limit: row
+            .integer("flow_limit")
+            .and_then(|n| u32::try_from(n).ok()),
+        prefixes: row
+            .strings("prefixes")
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+    };
+    tables.map(|(table, row)| (table, one(&row))).collect()
 }
 
 fn controller(row: &RowView<'_>) -> ControllerConfig {

@@ -180,6 +180,7 @@ mod tests {
             mac_table_size: 8192,
             forward_bpdu: false,
             flood_vlans: Vec::new(),
+            flow_tables: Default::default(),
         }
     }
 

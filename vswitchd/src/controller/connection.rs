@@ -4,7 +4,7 @@ use super::edge::ConnId;
 use clock::Time;
 use openflow::{
     AsyncConfig, Decoding, Message, OfError, PacketIn, PacketInFormat, PortStatus, Protocol, Role,
-    Version, Versions, Xid,
+    TableFeatures, Version, Versions, Xid,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -60,6 +60,10 @@ pub struct Connection {
     pub invalid_ttl: bool,
     /// Silence after which it is probed, 0 = never.
     pub probe: Duration,
+    /// Another part of the multipart request at hand follows.
+    pub expects_more: bool,
+    /// What the parts of a request have asked of tables so far.
+    pub wanted_features: Vec<TableFeatures>,
     last_heard: Time,
     probed: bool,
     next_xid: u32,
@@ -112,6 +116,8 @@ impl Connection {
             async_config: default_async(),
             invalid_ttl: false,
             probe,
+            expects_more: false,
+            wanted_features: Vec::new(),
             last_heard: now,
             probed: false,
             next_xid: 0,

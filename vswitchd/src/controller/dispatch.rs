@@ -9,8 +9,7 @@ use crate::world::{FragHandling, Port, port_config};
 use openflow::action::check::{Limits, check_for};
 use openflow::{
     AsyncConfig, Desc, Features, FlowMod, Message, OfError, OfPort, PacketOut, PhyPort, PortMod,
-    PortReason, PortStatus, Protocol, Role, RoleRequest, SwitchConfig, TableConfig, TableFeatures,
-    TableId, TableStats, Version, Xid,
+    PortReason, PortStatus, Protocol, Role, RoleRequest, SwitchConfig, TableId, Version, Xid,
 };
 use std::sync::Arc;
 
@@ -35,11 +34,21 @@ pub(super) fn dispatch(
             if Some(version) != c.version && !matches!(message, Message::Hello { .. }) {
                 return c.error(OfError::OFPBRC_BAD_VERSION, bytes);
             }
+            c.expects_more = has_more_parts(bytes);
             if let Err(error) = handle(c, xid, message, switch, all) {
                 c.error(error, bytes);
             }
         }
     }
+}
+
+/// Whether another part of the same multipart request follows (OpenFlow 1.3.5 §7.3.5).
+fn has_more_parts(bytes: &[u8]) -> bool {
+    const OFPT_MULTIPART_REQUEST: u8 = 18;
+    let since13 = bytes.first().is_some_and(|v| *v >= Version::Of13.wire());
+    since13
+        && bytes.get(1) == Some(&OFPT_MULTIPART_REQUEST)
+        && bytes.get(11).is_some_and(|f| f & 1 != 0)
 }
 
 fn is_write(message: &Message) -> bool {
@@ -108,7 +117,7 @@ fn handle(
         M::FlowMod(fm) => flow_mod(c, bridge, backer, *fm, now)?,
         M::PacketOut(out) => packet_out(c, bridge, backer, *out)?,
         M::PortMod(pm) => port_mod(bridge, backer, &pm)?,
-        M::TableMod(_) => {}
+        M::TableMod(tm) => bridge.ofproto.table_mod(backer, &tm)?,
         M::BarrierRequest => c.reply(xid, &M::BarrierReply),
         M::DescRequest => {
             let desc = Desc {
@@ -145,33 +154,29 @@ fn handle(
         }
         M::TableStatsRequest => {
             let tables = bridge.ofproto.table_stats(backer);
-            let both = |s: TableStats| (s, table_features(s.table));
-            let tables: Vec<_> = tables.into_iter().map(both).collect();
+            let features = bridge.ofproto.table_features(backer);
+            let tables: Vec<_> = tables.into_iter().zip(features).collect();
             reply_parts(c, xid, tables, &|tables, more| M::TableStatsReply {
                 tables,
                 more,
             });
         }
         M::TableFeaturesRequest(wanted) => {
-            if !wanted.is_empty() {
-                return Err(OfError::OFPTFFC_EPERM);
+            if c.expects_more {
+                c.wanted_features.extend(wanted);
+                return Ok(());
             }
-            let tables: Vec<_> = (0..TABLES).map(table_features).collect();
+            let mut all = std::mem::take(&mut c.wanted_features);
+            all.extend(wanted);
+            bridge.ofproto.set_table_features(backer, &all)?;
+            let tables = bridge.ofproto.table_features(backer);
             reply_parts(c, xid, tables, &|tables, more| M::TableFeaturesReply {
                 tables,
                 more,
             });
         }
         M::TableDescRequest => {
-            let one = |t| TableConfig {
-                table: TableId(t),
-                miss: Default::default(),
-                eviction: Some(false),
-                eviction_flags: Some(0),
-                vacancy: Some(false),
-                thresholds: None,
-            };
-            let tables: Vec<_> = (0..TABLES).map(one).collect();
+            let tables = bridge.ofproto.table_descs(backer);
             reply_parts(c, xid, tables, &|tables, more| M::TableDescReply {
                 tables,
                 more,
@@ -327,19 +332,6 @@ fn features(c: &Connection, bridge: &BridgeState, backer: &Backer) -> Features {
         // Output, VLAN, addresses, type of service, ports, enqueue.
         actions: 0xfff,
         ports: descriptions(bridge, backer),
-    }
-}
-
-/// What every table can do.
-fn table_features(table: u8) -> TableFeatures {
-    TableFeatures {
-        table,
-        name: format!("table{table}"),
-        metadata_match: u64::MAX,
-        metadata_write: u64::MAX,
-        max_entries: 1_000_000,
-        any_properties: true,
-        ..TableFeatures::default()
     }
 }
 

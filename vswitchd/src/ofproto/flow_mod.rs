@@ -2,7 +2,7 @@
 
 use super::{Notice, Ofproto, TABLES};
 use crate::backer::Backer;
-use crate::table::{Rule, RuleId, RuleStats, Timeouts};
+use crate::table::{FlowTable, Rule, RuleId, RuleStats, Timeouts};
 use clock::Time;
 use openflow::{
     Action, Cookie, FlowCommand, FlowFlags, FlowMod, FlowRemoved, FlowRemovedReason, GROUP_ANY,
@@ -90,6 +90,12 @@ impl Ofproto {
             }
         }
         let matching = CompactMatch::pack(&fm.matching);
+        let rules = backer.world.bridge(self.bridge);
+        let rules = rules.and_then(|b| b.tables.get(&table));
+        let replaces = rules.is_some_and(|t| t.get(&matching, fm.priority.into()).is_some());
+        if !replaces && self.is_full(table, rules.map_or(0, FlowTable::len)) {
+            return Err(OfError::OFPFMFC_TABLE_FULL);
+        }
         self.next_rule += 1;
         let id = RuleId(self.next_rule);
         let Some(rules) = self.table(backer, table) else {

@@ -5,8 +5,10 @@
 
 mod flow_mod;
 mod stats;
+mod tables;
 
 pub use stats::{counters_of, port_description};
+pub use tables::FlowTableConfig;
 
 use crate::table::{FlowTable, Rule, RuleId};
 use crate::world::BridgeId;
@@ -38,6 +40,8 @@ pub struct Ofproto {
     pub datapath_id: u64,
     /// What description statistics say of the datapath.
     pub dp_desc: Option<String>,
+    /// How tables are set up, where that is not as usual.
+    tables: BTreeMap<u8, tables::TableSetup>,
     /// Rules that go by themselves.
     timed: BTreeMap<RuleId, Arc<Rule>>,
     next_rule: u64,
@@ -54,6 +58,7 @@ impl Ofproto {
             bridge,
             datapath_id,
             dp_desc: None,
+            tables: BTreeMap::new(),
             timed: BTreeMap::new(),
             next_rule: 0,
             notices: Vec::new(),

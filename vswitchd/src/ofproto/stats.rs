@@ -80,13 +80,10 @@ impl Ofproto {
     /// Table statistics.
     pub fn table_stats(&self, backer: &mut Backer) -> Vec<TableStats> {
         backer.push_all();
-        let bridge = backer.world.bridge(self.bridge);
         let one = |table: u8| {
             let counters = backer.table_counters.get(&(self.bridge, table));
             let counters = counters.copied().unwrap_or_default();
-            let active = bridge
-                .and_then(|b| b.tables.get(&table))
-                .map_or(0, |t| t.len());
+            let active = self.count(backer, table);
             TableStats {
                 table,
                 active: u32::try_from(active).unwrap_or(u32::MAX),

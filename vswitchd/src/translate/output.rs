@@ -143,16 +143,6 @@ impl Walk<'_> {
     /// The datapath is told to hand each packet up with what is needed to tell the controllers
     /// about it.
     pub(super) fn send_to_controller(&mut self, how: &Controller, reason: u8) {
-        if self.in_port() != OfPort::CONTROLLER {
-            let config = self
-                .bridge
-                .ports
-                .get(&self.in_port())
-                .map_or(0, |p| p.config);
-            if reason == 0 && config & port_config::NO_PACKET_IN != 0 {
-                return;
-            }
-        }
         self.commit();
         let state = Frozen {
             bridge: self.bridge.id,

@@ -4,10 +4,11 @@ use super::input::Walk;
 use super::outcome::{Credit, Depend};
 use super::output::{NO_RULE, miss_controller};
 use super::trace::TraceKind;
+use crate::ofproto::TABLES;
 use crate::table::Rule;
-use crate::world::FragHandling;
+use crate::world::{FragHandling, port_config};
 use openflow::action::{Controller, Subfield};
-use openflow::{Action, OfPort};
+use openflow::{Action, OfPort, TableMiss};
 use packet::{FieldId, Prereq, VLAN_PRESENT, slots};
 use std::sync::Arc;
 
@@ -18,15 +19,20 @@ const MAX_RESUBMITS: usize = MAX_DEPTH * MAX_DEPTH;
 /// Datapath actions that one packet may make before it is taken for a mistake.
 const MAX_ACTIONS: usize = 16384;
 
+/// What a table has for a packet.
+enum Found {
+    Rule(Arc<Rule>),
+    /// Nothing, and the controllers want to know.
+    PacketIn,
+    /// Nothing.
+    Nothing,
+    /// Fragments are not looked up at all.
+    Fragment,
+}
+
 impl Walk<'_> {
     /// All tables of a bridge, for a packet that came in by `in_port`.
     pub(super) fn run_pipeline(&mut self, in_port: OfPort) {
-        if self.is_ip() && self.state.get(FieldId::IpFrag) & 1 != 0 {
-            match self.bridge.frag {
-                FragHandling::Drop => return self.detail(|| "fragments are dropped".into()),
-                FragHandling::Normal | FragHandling::NxMatch => {}
-            }
-        }
         self.run_table(in_port, 0, true);
         self.run_action_set();
         self.finish_freezing();
@@ -61,17 +67,13 @@ impl Walk<'_> {
         }
         let old_table = std::mem::replace(&mut self.table, table);
         let deepens = table <= old_table;
-        let old_port = self.in_port();
-        self.state.set(FieldId::InPortOxm, in_port.0.into());
         self.resubmits += 1;
-        let rule = self.lookup(table);
-        self.state.set(FieldId::InPortOxm, old_port.0.into());
-        let packet_in = miss && self.bridge.miss_to_controller;
-        self.trace_rule(table, rule.as_deref(), packet_in);
+        let found = self.find_rule(in_port, table, miss);
+        self.trace_rule(table, &found);
         self.depth += usize::from(deepens);
         self.out.trace.enter();
-        match rule {
-            Some(rule) => {
+        match found {
+            Found::Rule(rule) => {
                 self.credit(Credit::Rule(rule.clone()));
                 let old_cookie = std::mem::replace(&mut self.cookie, rule.cookie);
                 let old_miss = std::mem::replace(
@@ -82,8 +84,10 @@ impl Walk<'_> {
                 self.in_miss = old_miss;
                 self.cookie = old_cookie;
             }
-            None if miss => self.run_miss(),
-            None => {}
+            Found::PacketIn => self.run_miss(),
+            Found::Nothing | Found::Fragment => {
+                self.out.trace.add(TraceKind::Action, || "drop".into());
+            }
         }
         self.out.trace.leave();
         self.depth -= usize::from(deepens);
@@ -93,59 +97,99 @@ impl Walk<'_> {
         }
     }
 
+    /// Looks the packet up as if it had come by `in_port`. Where `miss` is honoured, it goes on
+    /// through the tables that say so of their misses, and the last one may call for a packet-in.
+    fn find_rule(&mut self, in_port: OfPort, table: u8, miss: bool) -> Found {
+        let bridge = self.bridge;
+        let fragment = self.is_ip() && self.state.get(FieldId::IpFrag) & 1 != 0;
+        if fragment && bridge.frag == FragHandling::Drop {
+            self.credit_table(table, true);
+            return Found::Fragment;
+        }
+        let old_port = self.in_port();
+        // Unless asked for, no fragment has ports.
+        let words = &mut self.state.words;
+        let old_ports = [slots::TP_SRC, slots::TP_DST].map(|slot| (slot, slot.get(words)));
+        if fragment && bridge.frag == FragHandling::Normal {
+            old_ports.iter().for_each(|(slot, _)| slot.set(words, 0));
+        }
+        self.state.set(FieldId::InPortOxm, in_port.0.into());
+        let mut at_miss = TableMiss::Continue;
+        let mut found = None;
+        for next in table..TABLES.max(table + 1) {
+            self.table = next;
+            found = self.lookup(next);
+            if found.is_some() || !miss {
+                break;
+            }
+            at_miss = bridge.misses.get(&next).copied().unwrap_or_default();
+            if at_miss != TableMiss::Continue {
+                break;
+            }
+        }
+        self.state.set(FieldId::InPortOxm, old_port.0.into());
+        for (slot, value) in old_ports {
+            slot.set(&mut self.state.words, value);
+        }
+        let port_asks = || {
+            let port = bridge.ports.get(&old_port);
+            port.is_some_and(|p| p.config & port_config::NO_PACKET_IN == 0)
+        };
+        let packet_in = miss
+            && match at_miss {
+                TableMiss::Default => bridge.miss_to_controller,
+                TableMiss::Continue | TableMiss::Controller => port_asks(),
+                TableMiss::Drop => false,
+            };
+        match found {
+            Some(rule) => Found::Rule(rule),
+            None if packet_in => Found::PacketIn,
+            None => Found::Nothing,
+        }
+    }
+
     fn lookup(&mut self, table: u8) -> Option<Arc<Rule>> {
         let bridge = self.bridge;
         let version = bridge.table_version(table);
         self.depend(Depend::Table(bridge.id, table, version));
         let rules = bridge.tables.get(&table);
-        // Unless asked for, no fragment has ports.
-        let fragment = self.is_ip() && self.state.get(FieldId::IpFrag) & 1 != 0;
-        let hidden = (fragment && bridge.frag == FragHandling::Normal).then(|| {
-            let words = &mut self.state.words;
-            let ports = (slots::TP_SRC.get(words), slots::TP_DST.get(words));
-            slots::TP_SRC.set(words, 0);
-            slots::TP_DST.set(words, 0);
-            ports
-        });
         let rule = rules
             .and_then(|t| t.lookup(&self.state, Some(&mut self.seen)))
             .cloned();
-        if let Some((src, dst)) = hidden {
-            slots::TP_SRC.set(&mut self.state.words, src);
-            slots::TP_DST.set(&mut self.state.words, dst);
-        }
-        self.credit(Credit::Table {
-            bridge: bridge.id,
-            table,
-            matched: rule.is_some(),
-        });
+        self.credit_table(table, rule.is_some());
         rule
     }
 
-    fn trace_rule(&mut self, table: u8, rule: Option<&Rule>, miss: bool) {
-        self.out.trace.add(TraceKind::Table, || match rule {
-            Some(rule) => {
-                let text = crate::text::rule_in_trace(rule);
-                format!("{table:2}. {text}")
-            }
-            None if miss => {
-                format!("{table:2}. No match, and a \"packet-in\" is called for.")
-            }
-            None => format!("{table:2}. No match."),
+    fn credit_table(&mut self, table: u8, matched: bool) {
+        let bridge = self.bridge.id;
+        self.credit(Credit::Table {
+            bridge,
+            table,
+            matched,
         });
     }
 
-    /// No rule: the controllers may want the packet.
+    fn trace_rule(&mut self, table: u8, found: &Found) {
+        self.out.trace.add(TraceKind::Table, || {
+            let text = match found {
+                Found::Rule(rule) => crate::text::rule_in_trace(rule),
+                Found::PacketIn => "No match, and a \"packet-in\" is called for.".into(),
+                Found::Nothing => "No match.".into(),
+                Found::Fragment => {
+                    "Packets are IP fragments and the fragment handling mode is \"drop\".".into()
+                }
+            };
+            format!("{table:2}. {text}")
+        });
+    }
+
+    /// No rule, and the controllers want to know.
     fn run_miss(&mut self) {
-        if self.bridge.miss_to_controller {
-            let old = std::mem::replace(&mut self.cookie, NO_RULE);
-            let text = || "CONTROLLER:65535".into();
-            self.out.trace.add(TraceKind::Action, text);
-            self.send_to_controller(&miss_controller(), 0);
-            self.cookie = old;
-        } else {
-            self.out.trace.add(TraceKind::Action, || "drop".into());
-        }
+        let old = std::mem::replace(&mut self.cookie, NO_RULE);
+        let text = || "CONTROLLER:65535".into();
+        self.out.trace.add(TraceKind::Action, text);
+        self.send_to_controller(&miss_controller(), 0);
+        self.cookie = old;
     }
 
     /// Does actions in their order.
