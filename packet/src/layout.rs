@@ -87,6 +87,8 @@ pub(crate) const CT_ZONE: Slot = slot(3, 16, 16);
 pub(crate) const CT_NW_PROTO: Slot = slot(3, 8, 8);
 pub(crate) const CT_MARK: Slot = slot(4, 32, 32);
 pub(crate) const CT_LABEL: Slot = slot(5, 0, 128);
+/// The words that tell of the tunnel that a packet came by, or is to leave by.
+pub const TUNNEL_WORDS: std::ops::Range<usize> = 7..16;
 pub(crate) const TUN_ID: Slot = slot(7, 0, 64);
 pub(crate) const TUN_SRC: Slot = slot(8, 32, 32);
 pub(crate) const TUN_DST: Slot = slot(8, 0, 32);

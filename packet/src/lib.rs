@@ -30,6 +30,7 @@ mod layout;
 mod matching;
 mod parse;
 mod table;
+mod whole;
 
 pub mod odp;
 
@@ -45,7 +46,8 @@ pub use field::{Field, Format, Maskable, OdpAttr, Owner, Oxm, OxmClass, Prereq, 
 pub use frame::{HEADROOM, Layers, Packet, PartialChecksum, SegmentKind, Segmentation};
 pub use hash::Mixer;
 pub use key::{FlowMask, FlowState, PacketKey, StateMask};
-pub use layout::{PACKET_WORDS, STATE_WORDS, Slot};
+pub use layout::{PACKET_WORDS, STATE_WORDS, Slot, TUNNEL_WORDS};
 pub use matching::{CompactMatch, Match, VLAN_PRESENT};
 pub use parse::{MAX_VLAN_HEADERS, Metadata, ethertype, frag, ipproto, parse, parse_frame};
 pub use table::{FIELD_COUNT, FieldId};
+pub use whole::whole_mask;

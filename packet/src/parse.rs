@@ -212,12 +212,10 @@ fn parse_ipv4(cur: &mut Cursor<'_>, key: &mut PacketKey, layers: &mut Layers) {
     if header < 20 || total < header || total > here {
         return;
     }
-    let padding = here - total;
-    // More padding than Ethernet ever adds says that the length is not to be trusted.
-    let Ok(pad) = u8::try_from(padding) else {
+    let Ok(padding) = u16::try_from(here - total) else {
         return;
     };
-    layers.padding = u16::from(pad);
+    layers.padding = padding;
     cur.data = cur.data.get(..cur.at + total).unwrap_or_default();
     cur.at += header;
 
@@ -251,10 +249,10 @@ fn parse_ipv6(cur: &mut Cursor<'_>, key: &mut PacketKey, layers: &mut Layers) {
     if payload > here {
         return;
     }
-    let Ok(pad) = u8::try_from(here - payload) else {
+    let Ok(padding) = u16::try_from(here - payload) else {
         return;
     };
-    layers.padding = u16::from(pad);
+    layers.padding = padding;
     cur.data = cur.data.get(..cur.at + 40 + payload).unwrap_or_default();
     cur.at += 40;
     let first = be32(ip, 0);
@@ -485,6 +483,18 @@ mod tests {
                 (TcpFlags, 0x012),
             ],
         );
+    }
+
+    #[test]
+    fn much_padding_hides_nothing() {
+        let packet = concat!(
+            "020000000002020000000001080045000020000100004011000a0a0000010a000002",
+            "0d6a0035000c000012345678"
+        );
+        for padding in [0, 26, 1000] {
+            let key = key_of(&(packet.to_owned() + &"00".repeat(padding)));
+            has(&key, &[(Ipv4Dst, 0x0a00_0002), (UdpDst, 53)]);
+        }
     }
 
     #[test]

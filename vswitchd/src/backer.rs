@@ -66,6 +66,15 @@ impl Default for FlowLimits {
     }
 }
 
+/// How many flows the visits of all flows have found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowHistory {
+    /// On average, the last visits counting most.
+    pub average: usize,
+    /// At most.
+    pub max: usize,
+}
+
 /// A packet for the controllers of a bridge.
 #[derive(Clone, Debug)]
 pub struct PacketInEvent {
@@ -97,6 +106,10 @@ pub struct Backer {
     pub offload: offload::Engine,
     /// How flows are kept.
     pub limits: FlowLimits,
+    /// Flows match no more than was looked at; otherwise they match whole packets.
+    megaflows: bool,
+    /// How many flows there have been.
+    history: FlowHistory,
     /// Table counters by bridge and table.
     pub table_counters: BTreeMap<(BridgeId, u8), TableCounters>,
     clock: Clock,
@@ -138,6 +151,8 @@ impl Backer {
             world: World::default(),
             offload: offload::Engine::new(clock.clone()),
             limits: FlowLimits::default(),
+            megaflows: true,
+            history: FlowHistory::default(),
             table_counters: BTreeMap::new(),
             next_visit: clock.now(),
             clock,
@@ -214,7 +229,7 @@ impl Backer {
                     return;
                 };
                 let mut state = FlowState::from_key(&upcall.key);
-                state.words[packet::PACKET_WORDS..].copy_from_slice(&frozen.pipeline);
+                frozen.carried.restore(&mut state);
                 state.set(FieldId::InPortOxm, frozen.in_port.0.into());
                 let frame = upcall.packet.frame();
                 let message = openflow::PacketIn {
@@ -297,8 +312,24 @@ impl Backer {
         self.install(&upcall.key, outcome, Arc::new([]), now);
     }
 
+    /// What a flow for a packet like this one matches.
+    fn mask_of(&self, outcome: &Outcome, key: &PacketKey) -> FlowMask {
+        if self.megaflows {
+            outcome.megaflow_mask()
+        } else {
+            packet::whole_mask(key)
+        }
+    }
+
+    /// Says whether flows match no more than was looked at (`upcall/enable-megaflows`), and
+    /// begins anew.
+    pub fn set_megaflows(&mut self, on: bool) {
+        self.megaflows = on;
+        self.purge();
+    }
+
     fn install(&mut self, key: &PacketKey, outcome: Outcome, actions: Arc<[Action]>, now: Time) {
-        let mask = outcome.megaflow_mask();
+        let mask = self.mask_of(&outcome, key);
         let ufid = flow_id(key, &mask);
         if self.ukeys.contains_key(&ufid) {
             return;
@@ -407,6 +438,8 @@ impl Backer {
         self.next_visit = now + self.limits.max_revalidator;
         let check = std::mem::take(&mut self.changed);
         let flows = self.datapath.flows();
+        self.history.average = (self.history.average + flows.len()) / 2;
+        self.history.max = self.history.max.max(flows.len());
         let crowded = flows.len() > self.limits.flow_limit;
         let idle = if crowded {
             CROWDED_IDLE
@@ -476,7 +509,7 @@ impl Backer {
         let Some(outcome) = self.translate(&input) else {
             return self.remove(ufid);
         };
-        if outcome.megaflow_mask() != put.mask {
+        if self.mask_of(&outcome, &put.key) != put.mask {
             return self.remove(ufid);
         }
         if entry.stats.packets != 0 {
@@ -578,6 +611,11 @@ impl Backer {
             .collect(&|id| keep(id, &mut cell.borrow_mut()));
         self.unused = unused;
         self.world.frozen = self.interner.snapshot();
+    }
+
+    /// How many flows there have been.
+    pub fn flow_history(&self) -> FlowHistory {
+        self.history
     }
 
     /// How many flows there are, for `upcall/show`.

@@ -325,3 +325,74 @@ fn a_rule_counts_each_packet_once() {
     let stats: FlowStats = backer.datapath.flows()[0].stats;
     assert_eq!(stats.packets, 4);
 }
+
+#[test]
+fn without_megaflows_a_flow_is_for_one_packet() {
+    for (on, flows) in [(true, 1), (false, 2)] {
+        let mut switch = switch();
+        add(&mut switch, "in_port=1,actions=output:2");
+        let backer = switch.backers.get_mut("dummy").unwrap();
+        backer.set_megaflows(on);
+        for mac in [1u128, 2] {
+            let mut s = FlowState::default();
+            s.set(packet::FieldId::EthSrc, mac);
+            s.set(packet::FieldId::EthType, 0x1234);
+            let dummy = switch.provider().dummy("p1").unwrap();
+            dummy.inject(compose(&s, 20));
+            switch.run_until_idle();
+        }
+        let backer = switch.backers.get_mut("dummy").unwrap();
+        assert_eq!(backer.datapath.flows().len(), flows);
+        backer.set_megaflows(!on);
+        assert_eq!(backer.datapath.flows().len(), 0);
+    }
+}
+
+#[test]
+fn a_packet_in_tells_of_the_tunnel_and_of_what_the_pipeline_knew() {
+    use packet::FieldId::*;
+    let mut switch = switch();
+    add(
+        &mut switch,
+        "in_port=1,actions=set_field:5->pkt_mark,set_field:6->metadata,load:7->NXM_NX_REG1[],\
+         set_field:8->tun_id,controller",
+    );
+    let mut s = FlowState::default();
+    s.set(EthType, 0x1234);
+    s.set(InPortOxm, 1);
+    s.set(TunId, 4);
+    s.set(TunSrc, 0x0a00_0001);
+    s.set(TunDst, 0x0a00_0002);
+    s.set(TunFlags, 1);
+    s.set(TunTtl, 64);
+    let backer = switch.backers.get_mut("dummy").unwrap();
+    let key = s.to_key();
+    let input = Input {
+        key: &key,
+        start: Start::Datapath,
+        trace: false,
+    };
+    let outcome = backer.translate(&input).unwrap();
+    assert_eq!(outcome.mask.get(TunSrc), TunSrc.full());
+    backer.execute(&mut compose(&s, 20), &key, &outcome.actions);
+    switch.run_until_idle();
+    let backer = switch.backers.get_mut("dummy").unwrap();
+    let told = backer.take_packet_ins();
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    let told = &told.message.metadata;
+    for (field, value) in [
+        (InPortOxm, 1),
+        (PktMark, 5),
+        (Metadata, 6),
+        (Reg1, 7),
+        (TunId, 8),
+        (TunSrc, 0x0a00_0001),
+        (TunDst, 0x0a00_0002),
+        (TunFlags, 1),
+    ] {
+        assert_eq!(told.get(field), (value, field.full()), "{field}");
+    }
+    assert_eq!(told.get(TunTtl).1, 0);
+}

@@ -91,6 +91,8 @@ static COMMANDS: &[Command] = &[
     ),
     command("revalidator/purge", "", (0, 0), purge),
     command("revalidator/wait", "", (0, 0), revalidate),
+    command("upcall/disable-megaflows", "", (0, 0), disable_megaflows),
+    command("upcall/enable-megaflows", "", (0, 0), enable_megaflows),
     command("upcall/disable-ufid", "", (0, 0), disable_ufid),
     command("upcall/enable-ufid", "", (0, 0), enable_ufid),
     command("upcall/show", "", (0, 0), upcall_show),
@@ -157,16 +159,35 @@ fn enable_ufid(_: &mut Switch, _: &[String], _: Format) -> Outcome {
     text("Datapath dumping tersely using UFID enabled\n")
 }
 
+fn disable_megaflows(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    set_megaflows(switch, false);
+    text("megaflows disabled")
+}
+
+fn enable_megaflows(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
+    set_megaflows(switch, true);
+    text("megaflows enabled")
+}
+
+fn set_megaflows(switch: &mut Switch, on: bool) {
+    for backer in switch.backers.values_mut() {
+        backer.set_megaflows(on);
+    }
+}
+
 fn upcall_show(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
     let mut out = String::new();
     for (kind, backer) in &switch.backers {
-        let n = backer.flow_count();
-        out += &format!("{kind}@ovs-{kind}:\n  flows         : (current {n}) (avg {n}) (max {n}) ");
+        let (n, was) = (backer.flow_count(), backer.flow_history());
+        let (average, max, limit) = (was.average, was.max, backer.limits.flow_limit);
         out += &format!(
-            "(limit {})\n  offloaded flows : {}\n",
-            backer.limits.flow_limit,
-            backer.offload.offloaded()
+            "{kind}@ovs-{kind}:\n  flows         : (current {n}) (avg {average}) (max {max}) \
+             (limit {limit})\n"
         );
+        let offloaded = backer.offload.offloaded();
+        if offloaded != 0 {
+            out += &format!("  offloaded flows : {offloaded}\n");
+        }
         out += "  dump duration : 1ms\n  ufid enabled : true\n\n";
         out += &format!("  21: (keys {n})\n");
     }

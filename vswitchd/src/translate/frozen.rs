@@ -7,8 +7,36 @@ use crate::world::BridgeId;
 use hal::RecircId;
 use imbl::OrdMap;
 use openflow::{Action, Cookie, OfPort};
-use packet::STATE_WORDS;
+use packet::{FlowState, PACKET_WORDS, STATE_WORDS, TUNNEL_WORDS as TUNNEL};
 use std::sync::Arc;
+
+/// What of a packet's state the datapath does not keep for us.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Carried {
+    tunnel: [u64; TUNNEL.end - TUNNEL.start],
+    pipeline: [u64; STATE_WORDS - PACKET_WORDS],
+}
+
+impl Carried {
+    /// Takes it from a state.
+    pub fn of(state: &FlowState) -> Carried {
+        let mut carried = Carried {
+            tunnel: Default::default(),
+            pipeline: Default::default(),
+        };
+        carried.tunnel.copy_from_slice(&state.words[TUNNEL]);
+        carried
+            .pipeline
+            .copy_from_slice(&state.words[PACKET_WORDS..]);
+        carried
+    }
+
+    /// Puts it back.
+    pub fn restore(&self, state: &mut FlowState) {
+        state.words[TUNNEL].copy_from_slice(&self.tunnel);
+        state.words[PACKET_WORDS..].copy_from_slice(&self.pipeline);
+    }
+}
 
 /// A walk in the middle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,8 +47,9 @@ pub struct Frozen {
     pub table: u8,
     /// The input port that the pipeline sees.
     pub in_port: OfPort,
-    /// The pipeline's own words: registers and metadata.
-    pub pipeline: [u64; STATE_WORDS - packet::PACKET_WORDS],
+    /// The pipeline's own words, registers and metadata, and those of the tunnel, which actions
+    /// set ahead of the tunnel's header.
+    pub carried: Carried,
     /// Actions still to be done; empty = look up in `table`... of which there is none when the
     /// state only remembers what a packet-in tells.
     pub actions: Vec<Action>,

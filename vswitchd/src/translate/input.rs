@@ -5,7 +5,7 @@ use super::outcome::{Credit, Depend, Outcome};
 use super::trace::Trace;
 use crate::world::{Bridge, BridgeId, World};
 use openflow::{Action, Cookie, OfPort};
-use packet::{FieldId, FlowState, PacketKey, STATE_WORDS, StateMask, VLAN_PRESENT, slots};
+use packet::{FieldId, FlowState, PacketKey, StateMask, VLAN_PRESENT, slots};
 use std::sync::Arc;
 
 /// Where a walk begins.
@@ -121,8 +121,7 @@ pub fn translate(world: &World, interner: &mut Interner, input: &Input<'_>) -> O
     walk.depend(Depend::Config(bridge.id, bridge.config_version));
     match (input.start, frozen) {
         (_, Some(frozen)) => {
-            let pipeline = &mut walk.state.words[packet::PACKET_WORDS..STATE_WORDS];
-            pipeline.copy_from_slice(&frozen.pipeline);
+            frozen.carried.restore(&mut walk.state);
             walk.table = frozen.table;
             walk.cookie = frozen.cookie;
             walk.stack = frozen.stack.clone();

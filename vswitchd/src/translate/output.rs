@@ -1,7 +1,7 @@
 //! Sending a packet somewhere.
 
 use super::commit::commit;
-use super::frozen::Frozen;
+use super::frozen::{Carried, Frozen};
 use super::input::Walk;
 use super::outcome::{Credit, Depend, Effect};
 use super::trace::TraceKind;
@@ -9,7 +9,7 @@ use crate::world::{Port, PortTarget, port_config};
 use hal::{ControllerCookie, RecircId, UserCookie};
 use openflow::action::Controller;
 use openflow::{Cookie, OfPort};
-use packet::{FieldId, Match, Owner, PACKET_WORDS, STATE_WORDS};
+use packet::{FieldId, Match, Owner, TUNNEL_WORDS};
 
 impl Walk<'_> {
     /// Makes the datapath's packet look as it should.
@@ -148,7 +148,7 @@ impl Walk<'_> {
             bridge: self.bridge.id,
             table: self.table,
             in_port: self.in_port(),
-            pipeline: self.pipeline_words(),
+            carried: self.carry(),
             actions: Vec::new(),
             action_set: Vec::new(),
             stack: Vec::new(),
@@ -169,10 +169,14 @@ impl Walk<'_> {
             .push(hal::Action::Userspace(UserCookie::Controller(cookie)));
     }
 
-    pub(super) fn pipeline_words(&self) -> [u64; STATE_WORDS - PACKET_WORDS] {
-        let mut words = [0; STATE_WORDS - PACKET_WORDS];
-        words.copy_from_slice(&self.state.words[PACKET_WORDS..]);
-        words
+    /// What must be remembered of the state. If the packet came by a tunnel, all that is known of
+    /// that counts as looked at.
+    fn carry(&mut self) -> Carried {
+        let tunnel = [FieldId::TunDst, FieldId::TunIpv6Dst];
+        if tunnel.iter().any(|f| self.original.get(*f) != 0) {
+            self.seen.words[TUNNEL_WORDS].fill(u64::MAX);
+        }
+        Carried::of(&self.state)
     }
 
     /// Lets the datapath look at the packet again and go on with `actions`.
@@ -185,7 +189,7 @@ impl Walk<'_> {
             bridge: self.bridge.id,
             table: self.table,
             in_port: self.in_port(),
-            pipeline: self.pipeline_words(),
+            carried: self.carry(),
             actions,
             action_set: std::mem::take(&mut self.action_set),
             stack: self.stack.clone(),
@@ -227,19 +231,28 @@ impl Walk<'_> {
     }
 }
 
-/// What a packet-in tells besides the packet.
+/// What a packet-in tells besides the packet: where it came in, the tunnel, registers, metadata
+/// and mark, as far as they are not zero.
 pub fn packet_in_metadata(state: &packet::FlowState) -> Match {
+    /// The one flag of a tunnel that is shown: operations and maintenance.
+    const OAM: u128 = 1;
     let mut m = Match::any();
     m.set(FieldId::InPortOxm, state.get(FieldId::InPortOxm));
-    let shown = FieldId::all().filter(|f| {
-        f.row().owner == Owner::State && !f.row().name.starts_with('x')
-            || f.row().name.starts_with("tun_")
-            || matches!(f, FieldId::PktMark)
-    });
-    for field in shown.filter(|f| *f != FieldId::ActsetOutput && *f != FieldId::ConjId) {
-        if state.get(field) != 0 && field != FieldId::InPortOxm {
+    let is_told = |f: &FieldId| match f {
+        FieldId::TunTos | FieldId::TunTtl | FieldId::TunFlags => false,
+        FieldId::ActsetOutput | FieldId::ConjId => false,
+        FieldId::PktMark | FieldId::PacketType => true,
+        f if f.row().name.starts_with("tun_") => true,
+        // Wide registers are made of the narrow ones.
+        f => f.row().owner == Owner::State && !f.row().name.starts_with('x'),
+    };
+    for field in FieldId::all().filter(is_told) {
+        if state.get(field) != 0 {
             m.set(field, state.get(field));
         }
+    }
+    if state.get(FieldId::TunFlags) & OAM != 0 {
+        m.set(FieldId::TunFlags, OAM);
     }
     m
 }
