@@ -45,8 +45,8 @@ pub use device::{
 };
 pub use id::{DpPort, Epoch, RecircId, ResumeId, RuleHandle, RuleKey, Ticket, Ufid};
 pub use port::{
-    BATCH, LinkState, PacketPort, PollClass, PortCounters, PortError, ResumeTable, RxBatch, RxMeta,
-    RxQueue, TxQueue,
+    BATCH, DeviceEvent, DeviceWatch, LinkModes, LinkState, PacketPort, PollClass, PortCounters,
+    PortError, ResumeTable, RxBatch, RxMeta, RxQueue, TxQueue,
 };
 pub use reason::Reason;
 pub use rule::{MatchField, Rule};

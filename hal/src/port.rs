@@ -2,7 +2,7 @@
 
 use crate::{DpPort, ResumeId};
 use packet::Packet;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 
 /// Packets that are handled together.
 pub const BATCH: usize = 32;
@@ -86,9 +86,9 @@ impl RxBatch {
     }
 }
 
-/// Frames and bytes that a port has moved since it was opened; [`PortCounters::UNKNOWN`] where
-/// nobody counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Frames and bytes that a port has moved; [`PortCounters::UNKNOWN`] where nobody counts, as for
+/// what only a host's device has, from `rx_multicast` on, unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct PortCounters {
     pub rx_packets: u64,
@@ -99,11 +99,111 @@ pub struct PortCounters {
     pub tx_bytes: u64,
     pub tx_dropped: u64,
     pub tx_errors: u64,
+    pub rx_multicast: u64,
+    pub rx_frame_errors: u64,
+    pub rx_over_errors: u64,
+    pub rx_crc_errors: u64,
+    pub rx_missed_errors: u64,
+    pub collisions: u64,
+}
+
+impl Default for PortCounters {
+    fn default() -> PortCounters {
+        PortCounters {
+            rx_packets: 0,
+            rx_bytes: 0,
+            rx_dropped: 0,
+            rx_errors: 0,
+            tx_packets: 0,
+            tx_bytes: 0,
+            tx_dropped: 0,
+            tx_errors: 0,
+            rx_multicast: PortCounters::UNKNOWN,
+            rx_frame_errors: PortCounters::UNKNOWN,
+            rx_over_errors: PortCounters::UNKNOWN,
+            rx_crc_errors: PortCounters::UNKNOWN,
+            rx_missed_errors: PortCounters::UNKNOWN,
+            collisions: PortCounters::UNKNOWN,
+        }
+    }
 }
 
 impl PortCounters {
     /// What stands where nobody counts.
     pub const UNKNOWN: u64 = u64::MAX;
+}
+
+/// What a link does or can do, a bit each: speeds, media, negotiation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkModes(u16);
+
+#[allow(missing_docs)]
+impl LinkModes {
+    pub const HALF_10M: LinkModes = LinkModes(1);
+    pub const FULL_10M: LinkModes = LinkModes(1 << 1);
+    pub const HALF_100M: LinkModes = LinkModes(1 << 2);
+    pub const FULL_100M: LinkModes = LinkModes(1 << 3);
+    pub const HALF_1G: LinkModes = LinkModes(1 << 4);
+    pub const FULL_1G: LinkModes = LinkModes(1 << 5);
+    pub const FULL_10G: LinkModes = LinkModes(1 << 6);
+    pub const FULL_40G: LinkModes = LinkModes(1 << 7);
+    pub const FULL_100G: LinkModes = LinkModes(1 << 8);
+    pub const FULL_1T: LinkModes = LinkModes(1 << 9);
+    /// A speed that is none of the above.
+    pub const OTHER: LinkModes = LinkModes(1 << 10);
+    pub const COPPER: LinkModes = LinkModes(1 << 11);
+    pub const FIBER: LinkModes = LinkModes(1 << 12);
+    pub const AUTONEG: LinkModes = LinkModes(1 << 13);
+    pub const PAUSE: LinkModes = LinkModes(1 << 14);
+    pub const PAUSE_ASYM: LinkModes = LinkModes(1 << 15);
+}
+
+impl LinkModes {
+    /// The mode of a speed in bits a second; none for 0.
+    pub fn of_speed(speed: u64, full_duplex: bool) -> LinkModes {
+        match (speed / 1_000_000, full_duplex) {
+            (0, _) => LinkModes(0),
+            (10, false) => LinkModes::HALF_10M,
+            (10, true) => LinkModes::FULL_10M,
+            (100, false) => LinkModes::HALF_100M,
+            (100, true) => LinkModes::FULL_100M,
+            (1_000, false) => LinkModes::HALF_1G,
+            (1_000, true) => LinkModes::FULL_1G,
+            (10_000, _) => LinkModes::FULL_10G,
+            (40_000, _) => LinkModes::FULL_40G,
+            (100_000, _) => LinkModes::FULL_100G,
+            (1_000_000, _) => LinkModes::FULL_1T,
+            _ => LinkModes::OTHER,
+        }
+    }
+
+    /// The fastest speed among them, bits a second; 0 if there is none.
+    pub fn fastest(self) -> u64 {
+        const MEGABITS: [u64; 10] = [
+            10, 10, 100, 100, 1_000, 1_000, 10_000, 40_000, 100_000, 1_000_000,
+        ];
+        let has = |i: &usize| self.0 & 1 << i != 0;
+        let fastest = (0..MEGABITS.len()).rev().find(has);
+        fastest.map_or(0, |i| MEGABITS[i] * 1_000_000)
+    }
+
+    /// The bits, numbered in the order above; OpenFlow 1.1 numbers its `OFPPF_*` so.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+impl std::ops::BitOr for LinkModes {
+    type Output = LinkModes;
+    fn bitor(self, other: LinkModes) -> LinkModes {
+        LinkModes(self.0 | other.0)
+    }
+}
+
+impl std::ops::BitOrAssign for LinkModes {
+    fn bitor_assign(&mut self, other: LinkModes) {
+        self.0 |= other.0;
+    }
 }
 
 /// How a port stands.
@@ -113,7 +213,7 @@ pub struct LinkState {
     pub admin_up: bool,
     /// Has a carrier.
     pub carrier: bool,
-    /// How often the carrier came or went.
+    /// How often the carrier came or went since the port was opened.
     pub carrier_resets: u64,
     /// Ethernet address, 48 bits.
     pub mac: u64,
@@ -125,6 +225,30 @@ pub struct LinkState {
     pub speed: u64,
     /// Both ways at once; none = not known.
     pub full_duplex: Option<bool>,
+    /// What the link does.
+    pub current: LinkModes,
+    /// What it offers its peer.
+    pub advertised: LinkModes,
+    /// What it could do.
+    pub supported: LinkModes,
+}
+
+/// What became of a device of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceEvent {
+    /// A device of this name is there that was not.
+    Came(String),
+    /// Something about it may be different.
+    Changed(String),
+    /// The device of this name is no longer there.
+    Gone(String),
+}
+
+/// Tells what becomes of the host's devices. There may be something to take when its descriptor
+/// is readable.
+pub trait DeviceWatch: AsFd + Send {
+    /// What has happened since the last call, in order.
+    fn take(&mut self) -> Vec<DeviceEvent>;
 }
 
 /// What went wrong with a port: what, and what to do.
@@ -189,7 +313,13 @@ pub trait PacketPort: Send + Sync {
     /// How the port stands.
     fn link(&self) -> LinkState;
 
-    /// What the port has moved.
+    /// Looks again at what the port stands for, since the host says that something about it may be
+    /// different. [`PortError::NoDevice`] if it is gone.
+    fn look_again(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// What has passed the port.
     fn counters(&self) -> PortCounters;
 
     /// Brings the port up or down.

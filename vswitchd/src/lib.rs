@@ -6,6 +6,7 @@ pub mod backer;
 pub mod bare;
 pub mod config;
 pub mod controller;
+mod devices;
 pub mod mac;
 pub mod main_loop;
 pub mod ofproto;

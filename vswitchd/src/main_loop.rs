@@ -11,10 +11,13 @@ use crate::status::{self, Cell};
 use crate::switch::Switch;
 use clock::Time;
 use daemon::control::{Commands, Invocation};
+use hal::{DeviceEvent, DeviceWatch};
 use ovsdb::replica::{Outcome, Replica, View};
 use ovsdb::types::Datum;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc};
 
 /// The columns that are not read, so that our own writing does not wake us.
@@ -54,12 +57,52 @@ pub fn register(commands: &Commands) {
     commands.register("memory/show", "", 0, 0);
 }
 
+/// What tells of the host's devices, where tokio can wait for it.
+struct Devices(Box<dyn DeviceWatch>);
+
+impl AsRawFd for Devices {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// Begins to watch the host's devices.
+fn watch_devices(switch: &mut Switch) -> Option<AsyncFd<Devices>> {
+    let devices = switch.watch_devices().map(Devices)?;
+    // Unsound for who gives a descriptor that it does not own; this one is borrowed from its owner,
+    // which goes into the `AsyncFd`, and this crate has no unsafe code to say so with.
+    #[allow(deprecated)]
+    let registered = AsyncFd::with_interest(devices, tokio::io::Interest::READABLE);
+    registered
+        .inspect_err(|e| {
+            tracing::warn!(target: "netdev_linux",
+                "devices that come and go will not be noticed ({e})");
+        })
+        .ok()
+}
+
+/// What becomes of the host's devices; never, if nobody tells.
+async fn device_events(devices: &mut Option<AsyncFd<Devices>>) -> Vec<DeviceEvent> {
+    let Some(devices) = devices else {
+        return std::future::pending().await;
+    };
+    match devices.readable_mut().await {
+        Ok(mut ready) => {
+            let events = ready.get_inner_mut().0.take();
+            ready.clear_ready();
+            events
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// The daemon.
 pub struct Daemon {
     switch: Switch,
     replica: Replica,
     calls: mpsc::Receiver<Invocation>,
     controllers: Controllers,
+    devices: Option<AsyncFd<Devices>>,
     /// Rung from poll threads when packets wait to be looked at.
     upcalls: Arc<Notify>,
     /// The view that the switch was last configured from.
@@ -76,18 +119,20 @@ impl Daemon {
     /// The daemon that keeps `switch` as `replica` says. `on_ready` is called when the database has
     /// been read for the first time and the switch stands.
     pub fn new(
-        switch: Switch,
+        mut switch: Switch,
         replica: Replica,
         calls: mpsc::Receiver<Invocation>,
         on_ready: Box<dyn FnOnce()>,
     ) -> Daemon {
         let now = switch.clock().now();
         let controllers = Controllers::new(switch.clock().clone());
+        let devices = watch_devices(&mut switch);
         Daemon {
             switch,
             replica,
             calls,
             controllers,
+            devices,
             upcalls: Arc::new(Notify::new()),
             configured: None,
             reached: None,
@@ -117,6 +162,7 @@ impl Daemon {
                     if self.call(call).await {
                         break;
                     }
+                    self.switch.tell_port_changes();
                 }
                 () = self.replica.changed() => {}
                 event = self.controllers.next() => {
@@ -127,6 +173,11 @@ impl Daemon {
                     }
                 }
                 () = self.upcalls.notified() => {}
+                events = device_events(&mut self.devices) => {
+                    self.switch.devices_changed(events);
+                    // What changed is in the database at once, not at the next look.
+                    self.next_link_check = clock.now();
+                }
                 () = clock.sleep_until(deadline) => {}
             }
         }
@@ -189,15 +240,22 @@ impl Daemon {
             return;
         }
         self.next_link_check = now + LINK_CHECK;
+        self.switch.tell_port_changes();
         if self.configured.is_none() || !self.replica.is_synced() {
             return;
         }
         let view = self.replica.view();
         let mut cells = status::status(&self.switch, &self.controllers.status());
-        if now >= self.next_stats {
+        let due = now >= self.next_stats;
+        if due {
             self.next_stats = now + self.switch.settings().stats_interval;
-            cells.extend(status::statistics(&self.switch));
         }
+        // An interface that has just come is not left without.
+        let has_none = |row| {
+            let row = view.row("Interface", row);
+            row.is_some_and(|r| r.map("statistics").is_empty())
+        };
+        cells.extend(status::statistics(&self.switch, |row| due || has_none(row)));
         let mut txn = self.replica.txn();
         status::write(&cells, &view, &mut txn);
         if let (Some(root), Some(reached)) = (view.rows("Open_vSwitch").next(), self.reached) {

@@ -1,6 +1,6 @@
 //! Opening ports: what `main` hands down, so that nothing else names a datapath or a device.
 
-use hal::{Datapath, PacketPort};
+use hal::{Datapath, DeviceWatch, PacketPort};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -57,6 +57,9 @@ pub trait Provider {
 
     /// Opens a NIC by name.
     fn open_device(&mut self, name: &str) -> Result<Box<dyn hal::FlowDevice>, String>;
+
+    /// Tells what becomes of the host's devices; none if its ports are none of them.
+    fn watch_devices(&mut self) -> Option<Box<dyn DeviceWatch>>;
 
     /// The datapath port number that a new port should get, if not just the next one.
     fn port_number(&self, datapath_type: &str, name: &str) -> Option<u32>;

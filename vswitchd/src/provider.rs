@@ -1,12 +1,13 @@
 //! What this process can open: the only place that names datapaths, ports and devices.
 
 use clock::Clock;
-use hal::{Datapath, FlowDevice, PacketPort as _};
+use hal::{Datapath, DeviceWatch, FlowDevice, PacketPort as _};
 use hal_sim::{Settings, SimDevice};
 use hal_soft::Soft;
 use hal_soft::ports::dummy::DummyPort;
 use hal_soft::ports::system::SystemPort;
 use hal_soft::ports::tap::TapPort;
+use hal_soft::ports::watch::Watch;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -178,6 +179,20 @@ impl Provider for LocalProvider {
             Settings::default()
         };
         SimDevice::open(name, settings, self.clock.clone()).map_err(|e| e.to_string())
+    }
+
+    fn watch_devices(&mut self) -> Option<Box<dyn DeviceWatch>> {
+        if matches!(self.dummy, Dummy::Override | Dummy::System) {
+            return None;
+        }
+        match Watch::new() {
+            Ok(watch) => Some(Box::new(watch)),
+            Err(e) => {
+                tracing::warn!(target: "netdev_linux",
+                    "devices that come and go will not be noticed ({e})");
+                None
+            }
+        }
     }
 
     fn port_number(&self, datapath_type: &str, name: &str) -> Option<u32> {

@@ -112,8 +112,8 @@ fn interface_status(bridge: &BridgeState, i: &Interface, out: &mut Vec<Cell>) {
     put("status", pairs(status));
 }
 
-/// Statistics of all interfaces.
-pub fn statistics(switch: &Switch) -> Vec<Cell> {
+/// Statistics of the interfaces whose rows `wanted` likes.
+pub fn statistics(switch: &Switch, wanted: impl Fn(Uuid) -> bool) -> Vec<Cell> {
     let mut out = Vec::new();
     for bridge in switch.bridges.values() {
         let Some(backer) = switch.backers.get(&bridge.kind) else {
@@ -122,7 +122,8 @@ pub fn statistics(switch: &Switch) -> Vec<Cell> {
         let Some(world) = backer.world.bridge(bridge.id) else {
             continue;
         };
-        for i in bridge.interfaces.values() {
+        let wanted = bridge.interfaces.values().filter(|i| wanted(i.config.uuid));
+        for i in wanted {
             let Some(port) = i.ofport.and_then(|p| world.ports.get(&p)) else {
                 continue;
             };
@@ -136,6 +137,12 @@ pub fn statistics(switch: &Switch) -> Vec<Cell> {
                 ("tx_bytes", c.tx_bytes),
                 ("tx_dropped", c.tx_dropped),
                 ("tx_errors", c.tx_errors),
+                ("rx_frame_err", c.rx_frame_errors),
+                ("rx_over_err", c.rx_over_errors),
+                ("rx_crc_err", c.rx_crc_errors),
+                ("rx_missed_errors", c.rx_missed_errors),
+                ("collisions", c.collisions),
+                ("rx_multicast_packets", c.rx_multicast),
             ];
             let known = numbers
                 .into_iter()

@@ -31,6 +31,28 @@ pub struct Interface {
     pub port: Option<Arc<dyn PacketPort>>,
 }
 
+impl Interface {
+    /// One that is not open.
+    fn closed(config: InterfaceConfig) -> Interface {
+        Interface {
+            config,
+            ofport: None,
+            dp_port: None,
+            error: None,
+            device: None,
+            port: None,
+        }
+    }
+
+    /// One that could not be had.
+    pub(crate) fn failed(config: InterfaceConfig, why: String) -> Interface {
+        Interface {
+            error: Some(why),
+            ..Interface::closed(config)
+        }
+    }
+}
+
 /// A bridge as it is.
 pub struct BridgeState {
     /// What it was asked to be.
@@ -47,6 +69,8 @@ pub struct BridgeState {
     bundles: BTreeMap<String, (BundleId, PortConfig)>,
     /// The last OpenFlow number given out.
     last_ofport: u32,
+    /// Numbers that interfaces had, so that one that comes back has it again.
+    numbers: BTreeMap<String, u32>,
     /// Its Ethernet address.
     pub mac: u64,
     /// Whether any controller is configured.
@@ -119,6 +143,11 @@ impl Switch {
         options
     }
 
+    /// Begins to watch the host's devices.
+    pub fn watch_devices(&mut self) -> Option<Box<dyn hal::DeviceWatch>> {
+        self.provider.watch_devices()
+    }
+
     /// The configuration in force.
     pub fn running(&self) -> &Desired {
         &self.running
@@ -152,6 +181,7 @@ impl Switch {
         self.running = desired;
         self.resolve_patches();
         self.choose_addresses();
+        self.choose_mtus();
     }
 
     /// Interfaces that failed do not count as running.
@@ -177,7 +207,12 @@ impl Switch {
     fn apply(&mut self, step: Step) {
         match step {
             Step::Settings(settings) => self.set_settings(settings),
-            Step::RemoveInterface { bridge, name } => self.remove_interface(&bridge, &name),
+            Step::RemoveInterface { bridge, name } => {
+                self.remove_interface(&bridge, &name);
+                if let Some(bridge) = self.bridges.get_mut(&bridge) {
+                    bridge.numbers.remove(&name);
+                }
+            }
             Step::RemovePort { bridge, name } => self.remove_port(&bridge, &name),
             Step::RemoveBridge { name } => self.remove_bridge(&name),
             Step::AddBridge(config) => self.add_bridge(config),
@@ -239,6 +274,7 @@ impl Switch {
             interfaces: BTreeMap::new(),
             bundles: BTreeMap::new(),
             last_ofport: 0,
+            numbers: BTreeMap::new(),
             mac: 0,
             has_controller: false,
             config: config.clone(),
@@ -372,16 +408,9 @@ impl Switch {
         backer.touch();
     }
 
-    fn add_interface(&mut self, bridge: &str, port: &str, config: InterfaceConfig) {
+    pub(crate) fn add_interface(&mut self, bridge: &str, port: &str, config: InterfaceConfig) {
         let name = config.name.clone();
-        let mut state = Interface {
-            config: config.clone(),
-            ofport: None,
-            dp_port: None,
-            error: None,
-            device: None,
-            port: None,
-        };
+        let mut state = Interface::closed(config.clone());
         match self.open_interface(bridge, port, &config, &mut state) {
             Ok(()) => {
                 if let Some(n) = state.ofport {
@@ -486,12 +515,7 @@ impl Switch {
                 port
             }
         };
-        if let Some(mtu) = config.mtu_request {
-            let _ = port.set_mtu(mtu);
-        }
-        if let Some(mac) = config.mac {
-            let _ = port.set_mac(mac);
-        }
+        set_up_port(bridge, config, &*port);
         let backer = self.backers.get_mut(&kind).ok_or("the datapath is gone")?;
         let taken = |n: &DpPort| backer.datapath.ports().iter().any(|p| p.number == *n);
         let number = number.filter(|n| !taken(n));
@@ -532,7 +556,7 @@ impl Switch {
         opened.map_err(|e| e.to_string())
     }
 
-    fn remove_interface(&mut self, bridge_name: &str, name: &str) {
+    pub(crate) fn remove_interface(&mut self, bridge_name: &str, name: &str) {
         let Some((bridge, backer)) = self.bridge_mut(bridge_name) else {
             return;
         };
@@ -602,19 +626,14 @@ impl Switch {
 
     fn set_interface(&mut self, bridge: &str, config: InterfaceConfig) {
         self.provider.configure_port(&config.name, &config.options);
-        let Some((bridge, _)) = self.bridge_mut(bridge) else {
+        let Some(state) = self.bridges.get_mut(bridge) else {
             return;
         };
-        let Some(interface) = bridge.interfaces.get_mut(&config.name) else {
+        let Some(interface) = state.interfaces.get_mut(&config.name) else {
             return;
         };
         if let Some(port) = &interface.port {
-            if let Some(mtu) = config.mtu_request {
-                let _ = port.set_mtu(mtu);
-            }
-            if let Some(mac) = config.mac {
-                let _ = port.set_mac(mac);
-            }
+            set_up_port(bridge, &config, &**port);
         }
         interface.config = config;
     }
@@ -673,7 +692,7 @@ impl Switch {
 
     /// Gives each bridge its address and identity: what the configuration says, or the lowest
     /// address of its ports.
-    fn choose_addresses(&mut self) {
+    pub(crate) fn choose_addresses(&mut self) {
         for bridge in self.bridges.values_mut() {
             let own = |i: &&Interface| i.config.name == bridge.config.name;
             let macs = bridge
@@ -781,6 +800,35 @@ impl Switch {
     }
 }
 
+/// Gives a port the largest payload and, if it is an internal one, the address that its row asks
+/// for.
+fn set_up_port(bridge: &str, config: &InterfaceConfig, port: &dyn PacketPort) {
+    let link = port.link();
+    if let Some(mtu) = config.mtu_request.filter(|mtu| *mtu != link.mtu)
+        && let Err(e) = port.set_mtu(mtu)
+    {
+        tracing::warn!(target: "bridge", "{e}");
+    }
+    let Some(mac) = config.mac.filter(|_| config.kind == "internal") else {
+        return;
+    };
+    let name = &config.name;
+    if name == bridge {
+        tracing::error!(target: "bridge",
+            "interface {name}: ignoring mac in Interface record (use Bridge record to set local \
+             port's mac)");
+    } else if mac >> 40 & 1 != 0 {
+        tracing::error!(target: "bridge",
+            "interface {name}: cannot set MAC to multicast address");
+    } else if mac == 0 {
+        tracing::error!(target: "bridge", "interface {name}: cannot set MAC to all zero address");
+    } else if mac != link.mac
+        && let Err(e) = port.set_mac(mac)
+    {
+        tracing::error!(target: "bridge", "interface {name}: setting MAC failed ({e})");
+    }
+}
+
 fn configure_backer(backer: &mut Backer, settings: &Settings) {
     backer.limits = settings.limits;
     backer.offload.set_enabled(settings.hw_offload);
@@ -805,13 +853,17 @@ impl BridgeState {
                 .bridge(self.id)
                 .is_some_and(|b| b.ports.contains_key(&OfPort(n)))
         };
-        if let Some(n) = config.ofport_request.filter(|n| !used(*n)) {
-            return OfPort(n);
-        }
-        let last = self.last_ofport;
-        let mut after = (last + 1..0xff00).chain(1..=last);
-        let n = after.find(|n| !used(*n)).unwrap_or(0xfeff);
-        self.last_ofport = n;
+        let had = self.numbers.get(&config.name).copied();
+        let mut wanted = [config.ofport_request, had].into_iter().flatten();
+        let free = wanted.find(|n| !used(*n));
+        let n = free.unwrap_or_else(|| {
+            let last = self.last_ofport;
+            let mut after = (last + 1..0xff00).chain(1..=last);
+            let n = after.find(|n| !used(*n)).unwrap_or(0xfeff);
+            self.last_ofport = n;
+            n
+        });
+        self.numbers.insert(config.name.clone(), n);
         OfPort(n)
     }
 

@@ -27,6 +27,9 @@ struct Dummies {
 }
 
 impl Provider for Dummies {
+    fn watch_devices(&mut self) -> Option<Box<dyn hal::DeviceWatch>> {
+        None
+    }
     fn datapath_types(&self) -> Vec<String> {
         vec!["dummy".into()]
     }

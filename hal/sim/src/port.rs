@@ -172,8 +172,8 @@ impl PacketPort for SimPort {
             mac: port.mac.load(Relaxed),
             mtu: port.mtu.load(Relaxed),
             ifindex: 0,
-            speed: 0,
             full_duplex: Some(true),
+            ..LinkState::default()
         }
     }
 
@@ -188,6 +188,7 @@ impl PacketPort for SimPort {
             tx_bytes: t.tx_bytes.load(Relaxed),
             tx_dropped: t.tx_dropped.load(Relaxed),
             tx_errors: t.tx_errors.load(Relaxed),
+            ..PortCounters::default()
         }
     }
 

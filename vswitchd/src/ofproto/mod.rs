@@ -46,6 +46,8 @@ pub struct Ofproto {
     timed: BTreeMap<RuleId, Arc<Rule>>,
     next_rule: u64,
     notices: Vec<Notice>,
+    /// Ports as they were last told of.
+    told: BTreeMap<OfPort, openflow::PhyPort>,
     next_expiry: Time,
     /// OFPPC_* bits that controllers have set, by port.
     pub port_config: BTreeMap<OfPort, u32>,
@@ -62,6 +64,7 @@ impl Ofproto {
             timed: BTreeMap::new(),
             next_rule: 0,
             notices: Vec::new(),
+            told: BTreeMap::new(),
             next_expiry: Time::ZERO,
             port_config: BTreeMap::new(),
         }
@@ -74,7 +77,19 @@ impl Ofproto {
 
     /// Tells controllers something.
     pub fn notice(&mut self, notice: Notice) {
+        if let Notice::PortStatus(status) = &notice {
+            let port = status.port.port;
+            match status.reason {
+                openflow::PortReason::Delete => self.told.remove(&port),
+                _ => self.told.insert(port, status.port.clone()),
+            };
+        }
         self.notices.push(notice);
+    }
+
+    /// Whether the last that was told of this port is true.
+    pub fn was_told(&self, port: &openflow::PhyPort) -> bool {
+        self.told.get(&port.port) == Some(port)
     }
 
     /// When rules are to be looked at for their timeouts; never if none has one.

@@ -136,10 +136,10 @@ fn port_stats(backer: &Backer, port: &Port) -> PortStats {
         tx_dropped: c.tx_dropped,
         rx_errors: c.rx_errors,
         tx_errors: c.tx_errors,
-        rx_frame_err: u64::MAX,
-        rx_over_err: u64::MAX,
-        rx_crc_err: u64::MAX,
-        collisions: u64::MAX,
+        rx_frame_err: c.rx_frame_errors,
+        rx_over_err: c.rx_over_errors,
+        rx_crc_err: c.rx_crc_errors,
+        collisions: c.collisions,
         duration: None,
         rfc2819: None,
         custom: Vec::new(),
@@ -162,20 +162,7 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
     } else {
         port_config::PORT_DOWN
     };
-    let full = link.full_duplex.unwrap_or(true);
-    let curr = match (link.speed / 1_000_000, full) {
-        (10, false) => 1,
-        (10, true) => 1 << 1,
-        (100, false) => 1 << 2,
-        (100, true) => 1 << 3,
-        (1_000, false) => 1 << 4,
-        (1_000, true) => 1 << 5,
-        (10_000, _) => 1 << 6,
-        (40_000, _) => 1 << 7,
-        (100_000, _) => 1 << 8,
-        _ => 0,
-    };
-    let kbps = u32::try_from(link.speed / 1000).unwrap_or(u32::MAX);
+    let kbps = |bits: u64| u32::try_from(bits / 1000).unwrap_or(u32::MAX);
     let mac = link.mac.to_be_bytes();
     PhyPort {
         port: port.number,
@@ -190,11 +177,11 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
         } else {
             0
         },
-        curr,
-        advertised: 0,
-        supported: 0,
+        curr: link.current.bits().into(),
+        advertised: link.advertised.bits().into(),
+        supported: link.supported.bits().into(),
         peer: 0,
-        curr_speed: kbps,
-        max_speed: 0,
+        curr_speed: kbps(link.speed),
+        max_speed: kbps(link.supported.fastest()),
     }
 }

@@ -1,138 +1,182 @@
 //! A host's network device: what it is like, and changing it.
+//!
+//! How the device stands is read when it is opened, when it is told to change, and when the
+//! kernel says that it has changed ([`Link::look_again`]); whoever asks in between is told what
+//! was read then. Only counters are read each time.
 
-use super::sys::{self, IfReq};
-use hal::{LinkState, PortError};
+use super::ethtool::{self, Driver};
+use super::netlink::{Device, Netlink};
+use hal::{LinkState, PortCounters, PortError};
+use netlink_packet_route::link::LinkAttribute;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A device of the host, by name.
+/// A device of the host. It is the same device under another name, and another device may come to
+/// bear its name: then it is gone.
 #[derive(Debug)]
 pub struct Link {
     name: String,
-    socket: OwnedFd,
+    index: u32,
+    netlink: Netlink,
+    driver: Option<Driver>,
+    /// Changes of the carrier before it was opened.
+    first_changes: u32,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    state: LinkState,
+    /// A veth's other end.
+    peer: Option<u32>,
 }
 
 impl Link {
-    /// The device called `name`, whether or not it is there.
-    pub fn new(name: &str) -> io::Result<Link> {
-        Ok(Link {
-            name: name.into(),
-            socket: sys::control_socket()?,
-        })
-    }
-
-    fn ask(&self, request: libc::Ioctl) -> io::Result<IfReq> {
-        let mut req = IfReq::new(&self.name)?;
-        sys::if_request(self.socket.as_fd(), request, &mut req)?;
-        Ok(req)
-    }
-
-    fn tell(
-        &self,
-        request: libc::Ioctl,
-        mut req: IfReq,
-        what: &'static str,
-    ) -> Result<(), PortError> {
-        sys::if_request(self.socket.as_fd(), request, &mut req).map_err(|e| self.refused(what, &e))
-    }
-
-    /// A refusal of the system's, about this device.
-    pub fn refused(&self, what: &'static str, e: &io::Error) -> PortError {
-        PortError::Refused {
-            name: self.name.clone(),
-            what,
-            why: reason(e),
+    /// The device called `name`.
+    pub fn open(name: &str) -> Result<Link, PortError> {
+        let missing = |e: io::Error| no_device(name, &e);
+        // The kernel's names have at most 15 bytes.
+        if name.is_empty() || name.len() > 15 {
+            return Err(missing(io::Error::from_raw_os_error(libc::ENODEV)));
         }
+        let netlink = Netlink::new().map_err(missing)?;
+        let device = netlink.device(0, name).map_err(missing)?;
+        let link = Link {
+            name: name.into(),
+            index: device.index,
+            driver: ethtool::driver(&netlink, name),
+            netlink,
+            first_changes: device.carrier_changes,
+            seen: Mutex::default(),
+        };
+        link.remember(&device);
+        Ok(link)
     }
 
     /// The device's number.
-    pub fn ifindex(&self) -> io::Result<u32> {
-        let index = self.ask(libc::SIOCGIFINDEX)?.int();
-        u32::try_from(index).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))
+    pub fn index(&self) -> u32 {
+        self.index
     }
 
-    fn flags(&self) -> i32 {
-        self.ask(libc::SIOCGIFFLAGS)
-            .map_or(0, |r| i32::from(r.short()))
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attribute(&self, file: &str) -> Option<String> {
-        let path: PathBuf = ["/sys/class/net", &self.name, file].iter().collect();
-        std::fs::read_to_string(path)
-            .ok()
-            .map(|s| s.trim().to_owned())
+    fn remember(&self, device: &Device) {
+        let mut state = LinkState {
+            admin_up: device.up,
+            carrier: device.running,
+            carrier_resets: device
+                .carrier_changes
+                .wrapping_sub(self.first_changes)
+                .into(),
+            mac: device.mac,
+            mtu: device.mtu,
+            ifindex: device.index,
+            ..LinkState::default()
+        };
+        ethtool::fill(&self.netlink, &self.name, &mut state);
+        let is_veth = self.driver.as_ref().is_some_and(|d| d.name == "veth");
+        let peer = device.lower.filter(|_| is_veth);
+        *self.seen() = Seen { state, peer };
     }
 
-    /// How it stands now.
+    /// Reads how it stands now; an error if the device is gone, or has another name.
+    pub fn look_again(&self) -> Result<(), PortError> {
+        let device = self
+            .netlink
+            .device(self.index, "")
+            .and_then(|d| {
+                let same = d.name == self.name;
+                let gone = || io::Error::from_raw_os_error(libc::ENODEV);
+                same.then_some(d).ok_or_else(gone)
+            })
+            .map_err(|e| no_device(&self.name, &e))?;
+        self.remember(&device);
+        Ok(())
+    }
+
+    /// How it stood when it was last looked at.
     pub fn state(&self) -> LinkState {
-        let flags = self.flags();
-        let mac = self.ask(libc::SIOCGIFHWADDR).map_or(0, |r| {
-            // A family of two bytes, then the address.
-            r.data[2..8].iter().fold(0, |v, b| v << 8 | u64::from(*b))
-        });
-        let mbps: Option<u64> = self.attribute("speed").and_then(|s| s.parse().ok());
-        let duplex = self.attribute("duplex");
-        LinkState {
-            admin_up: flags & libc::IFF_UP != 0,
-            carrier: flags & libc::IFF_RUNNING != 0,
-            carrier_resets: self
-                .attribute("carrier_changes")
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(0),
-            mac,
-            mtu: self
-                .ask(libc::SIOCGIFMTU)
-                .map_or(0, |r| u32::try_from(r.int()).unwrap_or(0)),
-            ifindex: self.ifindex().unwrap_or(0),
-            speed: mbps.map_or(0, |m| m.saturating_mul(1_000_000)),
-            full_duplex: duplex.and_then(|d| match d.as_str() {
-                "full" => Some(true),
-                "half" => Some(false),
-                _ => None,
-            }),
-        }
+        self.seen().state
+    }
+
+    /// What has passed it until now, as the host sees it; none if it is gone.
+    pub fn counters(&self) -> Option<PortCounters> {
+        Some(self.netlink.device(self.index, "").ok()?.counters)
     }
 
     /// Brings it up or down.
     pub fn set_admin(&self, up: bool) -> Result<(), PortError> {
-        let flags = self.flags();
-        let wanted = if up {
-            flags | libc::IFF_UP
-        } else {
-            flags & !libc::IFF_UP
-        };
-        let req = IfReq::new(&self.name).map_err(|e| self.refused("set flags", &e))?;
-        self.tell(
-            libc::SIOCSIFFLAGS,
-            req.with_short(wanted as i16),
-            "set flags",
-        )
+        self.change("set flags", self.netlink.set_up(self.index, up))
     }
 
     /// Gives it another address.
     pub fn set_mac(&self, mac: u64) -> Result<(), PortError> {
-        let mut req = self
-            .ask(libc::SIOCGIFHWADDR)
-            .map_err(|e| self.refused("set address", &e))?;
-        req.data[2..8].copy_from_slice(&mac.to_be_bytes()[2..]);
-        self.tell(libc::SIOCSIFHWADDR, req, "set address")
+        let address = LinkAttribute::Address(mac.to_be_bytes()[2..].to_vec());
+        self.change("set address", self.netlink.set(self.index, address))
     }
 
     /// Changes the largest payload.
     pub fn set_mtu(&self, mtu: u32) -> Result<(), PortError> {
-        let req = IfReq::new(&self.name).map_err(|e| self.refused("set MTU", &e))?;
-        let mtu = i32::try_from(mtu).unwrap_or(i32::MAX);
-        self.tell(libc::SIOCSIFMTU, req.with_int(mtu), "set MTU")
+        self.change(
+            "set MTU",
+            self.netlink.set(self.index, LinkAttribute::Mtu(mtu)),
+        )
     }
 
-    /// The name of the driver, where the system tells.
-    pub fn driver(&self) -> Option<String> {
-        let path: PathBuf = ["/sys/class/net", &self.name, "device/driver"]
-            .iter()
-            .collect();
-        let target = std::fs::read_link(path).ok()?;
-        Some(target.file_name()?.to_string_lossy().into_owned())
+    fn change(&self, what: &'static str, outcome: io::Result<()>) -> Result<(), PortError> {
+        outcome.map_err(|e| refused(&self.name, what)(e))?;
+        self.look_again()
+    }
+
+    /// What the `status` column says of a device of the host.
+    pub fn status(&self) -> Vec<(String, String)> {
+        let Some(driver) = &self.driver else {
+            return Vec::new();
+        };
+        let mut status = vec![
+            ("driver_name", driver.name.clone()),
+            ("driver_version", driver.version.clone()),
+            ("firmware_version", driver.firmware.clone()),
+        ];
+        if let Some(peer) = self.seen().peer {
+            status.push(("peer_ifindex", peer.to_string()));
+        }
+        // What the switch may leave for the device to do.
+        let left = ["tcp_csum", "tcp_seg", "udp_csum"];
+        let all = [
+            "geneve_tso",
+            "gre_tso",
+            "ip_csum",
+            "out_ip_csum",
+            "out_udp_csum",
+            "sctp_csum",
+            "tcp_csum",
+            "tcp_seg",
+            "udp_csum",
+            "vxlan_tso",
+        ];
+        let offloads = all.map(|o| (format!("tx_{o}_offload"), left.contains(&o).to_string()));
+        let status = status.into_iter().map(|(k, v)| (k.to_owned(), v));
+        status.chain(offloads).collect()
+    }
+}
+
+/// What is said of a device that is not there.
+pub fn no_device(name: &str, e: &io::Error) -> PortError {
+    PortError::NoDevice {
+        name: name.into(),
+        why: reason(e),
+    }
+}
+
+/// What is said when the system refuses `what` about device `name`.
+pub fn refused(name: &str, what: &'static str) -> impl Fn(io::Error) -> PortError {
+    move |e| PortError::Refused {
+        name: name.into(),
+        what,
+        why: reason(&e),
     }
 }
 

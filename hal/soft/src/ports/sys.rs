@@ -31,22 +31,6 @@ impl IfReq {
         Ok(req)
     }
 
-    /// The first bytes as a number of the host.
-    pub fn int(&self) -> i32 {
-        i32::from_ne_bytes([self.data[0], self.data[1], self.data[2], self.data[3]])
-    }
-
-    /// Asks with a number.
-    pub fn with_int(mut self, n: i32) -> IfReq {
-        self.data[..4].copy_from_slice(&n.to_ne_bytes());
-        self
-    }
-
-    /// The first two bytes as a number: interface flags.
-    pub fn short(&self) -> i16 {
-        i16::from_ne_bytes([self.data[0], self.data[1]])
-    }
-
     /// Asks with flags.
     pub fn with_short(mut self, n: i16) -> IfReq {
         self.data[..2].copy_from_slice(&n.to_ne_bytes());
@@ -56,8 +40,10 @@ impl IfReq {
 
 /// Carries out a request that takes an [`IfReq`] and may write its answer there.
 pub fn if_request(fd: BorrowedFd<'_>, request: u64, req: &mut IfReq) -> io::Result<()> {
-    // SAFETY: every request used here (SIOCGIF*, SIOCSIF*, TUNSETIFF) reads and writes at most a
-    // `struct ifreq`, 40 bytes, which `IfReq` is, and keeps no pointer.
+    // SAFETY: every request used here (TUNSETIFF, SIOCETHTOOL) reads and writes at most a `struct
+    // ifreq`, 40 bytes, which `IfReq` is, and the block that one for a driver points to, which
+    // `EthtoolBlock` holds for the call and which is as long as its command says; the kernel keeps no
+    // pointer.
     let r = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(req)) };
     if r < 0 {
         Err(io::Error::last_os_error())
@@ -77,9 +63,39 @@ pub fn number_request(fd: BorrowedFd<'_>, request: u64, n: u64) -> io::Result<()
     }
 }
 
-/// A socket for interface requests.
-pub fn control_socket() -> io::Result<OwnedFd> {
-    socket(libc::AF_INET, libc::SOCK_DGRAM, 0)
+/// A block to ask a driver with (`linux/ethtool.h`): it begins with the command and is as long as
+/// that command's structure, which the answer overwrites.
+pub struct EthtoolBlock<const N: usize>([u8; N]);
+
+impl EthtoolBlock<44> {
+    /// `ETHTOOL_GSET` with an `ethtool_cmd`.
+    pub fn settings() -> Self {
+        Self::asking(1)
+    }
+}
+
+impl EthtoolBlock<196> {
+    /// `ETHTOOL_GDRVINFO` with an `ethtool_drvinfo`.
+    pub fn driver() -> Self {
+        Self::asking(3)
+    }
+}
+
+impl<const N: usize> EthtoolBlock<N> {
+    fn asking(command: u32) -> Self {
+        let mut block = [0; N];
+        block[..4].copy_from_slice(&command.to_ne_bytes());
+        EthtoolBlock(block)
+    }
+
+    /// Asks about the device called `name`. Any socket will do.
+    pub fn ask(mut self, fd: BorrowedFd<'_>, name: &str) -> io::Result<[u8; N]> {
+        let mut req = IfReq::new(name)?;
+        let pointer = self.0.as_mut_ptr() as u64;
+        req.data[..8].copy_from_slice(&pointer.to_ne_bytes());
+        if_request(fd, libc::SIOCETHTOOL, &mut req)?;
+        Ok(self.0)
+    }
 }
 
 fn socket(family: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {

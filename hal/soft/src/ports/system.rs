@@ -6,10 +6,10 @@
 //! receives.
 
 use super::bpf::StackBarrier;
-use super::link::{Link, reason};
+use super::link::{Link, no_device, reason, refused};
 use super::ring::RxRing;
 use super::sys::{self, PacketMreq};
-use super::tap::Tally;
+use super::tally::Tally;
 use super::vnet;
 use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
 use packet::{Packet, edit};
@@ -36,19 +36,10 @@ pub struct SystemPort {
 impl SystemPort {
     /// Takes over the device called `name`.
     pub fn open(name: &str) -> Result<SystemPort, PortError> {
-        let missing = |e: io::Error| PortError::NoDevice {
-            name: name.into(),
-            why: reason(&e),
-        };
-        let refused = |what: &'static str| {
-            move |e: io::Error| PortError::Refused {
-                name: name.into(),
-                what,
-                why: reason(&e),
-            }
-        };
-        let link = Link::new(name).map_err(refused("socket"))?;
-        let ifindex = link.ifindex().map_err(missing)?;
+        let missing = |e: io::Error| no_device(name, &e);
+        let refused = |what| refused(name, what);
+        let link = Link::open(name)?;
+        let ifindex = link.index();
         let socket = sys::packet_socket().map_err(refused("packet socket"))?;
         let fd = socket.as_fd();
         sys::set_packet_option(fd, PACKET_VNET_HDR, &1).map_err(refused("vnet headers"))?;
@@ -116,8 +107,17 @@ impl PacketPort for SystemPort {
         self.link.state()
     }
 
+    fn look_again(&self) -> Result<(), PortError> {
+        self.link.look_again()
+    }
+
     fn counters(&self) -> PortCounters {
-        self.tally.read()
+        let own = self.tally.read();
+        let mut counters = self.link.counters().unwrap_or_default();
+        counters.rx_dropped += own.rx_dropped;
+        counters.rx_errors += own.rx_errors;
+        counters.tx_dropped += own.tx_dropped;
+        counters
     }
 
     fn set_admin(&self, up: bool) -> Result<(), PortError> {
@@ -133,11 +133,7 @@ impl PacketPort for SystemPort {
     }
 
     fn status(&self) -> Vec<(String, String)> {
-        let driver = self.link.driver();
-        driver
-            .map(|d| ("driver_name".to_owned(), d))
-            .into_iter()
-            .collect()
+        self.link.status()
     }
 }
 
@@ -169,7 +165,6 @@ impl RxQueue for SystemRx {
                 if let Some((tpid, tci)) = r.vlan {
                     edit::push_vlan_tag(packet, tpid, tci);
                 }
-                tally.received(packet.len());
             });
             if got.is_none() {
                 break;
@@ -197,7 +192,9 @@ impl TxQueue for SystemTx {
             // An error of an earlier frame (the device was down) is told once; try again.
             Err(_) => writev(&self.socket, &parts).is_ok(),
         };
-        self.tally.sent(packet.len(), ok);
+        if !ok {
+            self.tally.tx_dropped.fetch_add(1, Relaxed);
+        }
         ok
     }
 

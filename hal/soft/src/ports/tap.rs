@@ -1,7 +1,8 @@
 //! A tap: a device that exists because this process holds it, and that the host's stack sees.
 
-use super::link::{Link, reason};
+use super::link::{Link, refused};
 use super::sys::{self, IfReq};
+use super::tally::Tally;
 use super::vnet;
 use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
 use packet::Packet;
@@ -11,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The longest frame: 64 KiB of segments to be cut, and headers.
 const MAX_FRAME: usize = 65536 + 256;
@@ -28,49 +29,6 @@ const OFFLOADS: [u64; 3] = [
     0,
 ];
 
-/// Counters that several threads write.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    rx_packets: AtomicU64,
-    rx_bytes: AtomicU64,
-    pub rx_dropped: AtomicU64,
-    pub rx_errors: AtomicU64,
-    tx_packets: AtomicU64,
-    tx_bytes: AtomicU64,
-    tx_dropped: AtomicU64,
-    pub tx_errors: AtomicU64,
-}
-
-impl Tally {
-    pub fn received(&self, bytes: usize) {
-        self.rx_packets.fetch_add(1, Relaxed);
-        self.rx_bytes.fetch_add(bytes as u64, Relaxed);
-    }
-
-    pub fn sent(&self, bytes: usize, ok: bool) {
-        if ok {
-            self.tx_packets.fetch_add(1, Relaxed);
-            self.tx_bytes.fetch_add(bytes as u64, Relaxed);
-        } else {
-            self.tx_dropped.fetch_add(1, Relaxed);
-        }
-    }
-
-    pub fn read(&self) -> PortCounters {
-        let get = |c: &AtomicU64| c.load(Relaxed);
-        PortCounters {
-            rx_packets: get(&self.rx_packets),
-            rx_bytes: get(&self.rx_bytes),
-            rx_dropped: get(&self.rx_dropped),
-            rx_errors: get(&self.rx_errors),
-            tx_packets: get(&self.tx_packets),
-            tx_bytes: get(&self.tx_bytes),
-            tx_dropped: get(&self.tx_dropped),
-            tx_errors: get(&self.tx_errors),
-        }
-    }
-}
-
 /// A tap. It is gone when the last of its queues is.
 pub struct TapPort {
     kind: &'static str,
@@ -83,13 +41,7 @@ pub struct TapPort {
 impl TapPort {
     /// Makes (or joins) the tap called `name`, as a port of type `kind`.
     pub fn open(name: &str, kind: &'static str) -> Result<TapPort, PortError> {
-        let fail = |what: &'static str| {
-            move |e: io::Error| PortError::Refused {
-                name: name.into(),
-                what,
-                why: reason(&e),
-            }
-        };
+        let fail = |what| refused(name, what);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -104,7 +56,7 @@ impl TapPort {
         let _ = OFFLOADS
             .iter()
             .any(|o| sys::number_request(file.as_fd(), TUNSETOFFLOAD, *o).is_ok());
-        let link = Link::new(name).map_err(fail("socket"))?;
+        let link = Link::open(name)?;
         Ok(TapPort {
             kind,
             link,
@@ -141,8 +93,29 @@ impl PacketPort for TapPort {
         self.link.state()
     }
 
+    fn look_again(&self) -> Result<(), PortError> {
+        self.link.look_again()
+    }
+
+    /// What the host sends here the switch receives, and the other way round.
     fn counters(&self) -> PortCounters {
-        self.tally.read()
+        let host = self.link.counters().unwrap_or_default();
+        let own = self.tally.read();
+        PortCounters {
+            rx_packets: host.tx_packets,
+            rx_bytes: host.tx_bytes,
+            rx_dropped: host.tx_dropped,
+            rx_errors: host.tx_errors + own.rx_errors,
+            tx_packets: host.rx_packets,
+            tx_bytes: host.rx_bytes,
+            tx_dropped: host.rx_dropped + own.tx_dropped,
+            tx_errors: host.rx_errors,
+            rx_frame_errors: 0,
+            rx_over_errors: 0,
+            rx_crc_errors: 0,
+            rx_missed_errors: 0,
+            ..host
+        }
     }
 
     fn set_admin(&self, up: bool) -> Result<(), PortError> {
@@ -158,7 +131,7 @@ impl PacketPort for TapPort {
     }
 
     fn status(&self) -> Vec<(String, String)> {
-        vec![("driver_name".into(), "tun".into())]
+        self.link.status()
     }
 }
 
@@ -179,9 +152,7 @@ impl RxQueue for TapRx {
             match readv(&self.file, &mut parts) {
                 Ok(n) if n > vnet::LEN => {
                     packet.truncate(n - vnet::LEN);
-                    if vnet::apply(&header, packet) {
-                        self.tally.received(packet.len());
-                    } else {
+                    if !vnet::apply(&header, packet) {
                         self.tally.rx_errors.fetch_add(1, Relaxed);
                         batch.cancel();
                     }
@@ -214,7 +185,9 @@ impl TxQueue for TapTx {
         let header = vnet::header(packet);
         let parts = [io::IoSlice::new(&header), io::IoSlice::new(packet.frame())];
         let ok = writev(&self.file, &parts).is_ok();
-        self.tally.sent(packet.len(), ok);
+        if !ok {
+            self.tally.tx_dropped.fetch_add(1, Relaxed);
+        }
         ok
     }
 

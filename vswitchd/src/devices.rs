@@ -1,0 +1,142 @@
+//! The host's devices come, go and change while ports stand for them.
+//!
+//! A device that goes, or takes another name, takes its port along: the interface keeps the
+//! reason as its error, and the port's OpenFlow number waits for it. When a device of that name is
+//! there again, the port is opened as if it had been added then. Whatever else changes about a
+//! device is looked up at once and told to the controllers.
+
+use crate::ofproto::{Notice, port_description};
+use crate::switch::{Interface, Switch};
+use hal::DeviceEvent;
+use openflow::{PortReason, PortStatus};
+
+impl Switch {
+    /// Makes of the ports what has become of their devices.
+    pub fn devices_changed(&mut self, events: Vec<DeviceEvent>) {
+        let mut moved = false;
+        for event in events {
+            moved |= match event {
+                DeviceEvent::Came(name) => self.device_came(&name),
+                DeviceEvent::Changed(name) | DeviceEvent::Gone(name) => self.look_again(&name),
+            };
+        }
+        if moved {
+            self.choose_addresses();
+        }
+        self.choose_mtus();
+        self.tell_port_changes();
+    }
+
+    /// Internal ports carry what all other ports of their bridge can, unless their rows ask for more
+    /// or less.
+    pub(crate) fn choose_mtus(&mut self) {
+        for bridge in self.bridges.values() {
+            let follows =
+                |i: &&Interface| i.config.kind == "internal" && i.config.mtu_request.is_none();
+            let open = || bridge.interfaces.values().filter(|i| i.port.is_some());
+            let mtu = |i: &Interface| i.port.as_ref().map_or(0, |p| p.link().mtu);
+            let others = open().filter(|i| !follows(i)).map(mtu);
+            let least = others.filter(|mtu| *mtu != 0).min().unwrap_or(1500);
+            for i in open().filter(follows).filter(|i| mtu(i) != least) {
+                if let Some(Err(e)) = i.port.as_ref().map(|p| p.set_mtu(least)) {
+                    tracing::warn!(target: "bridge", "{e}");
+                }
+            }
+        }
+    }
+
+    /// Tells controllers of ports that are not what they were told.
+    pub fn tell_port_changes(&mut self) {
+        for bridge in self.bridges.values_mut() {
+            let Some(backer) = self.backers.get(&bridge.kind) else {
+                continue;
+            };
+            let Some(world) = backer.world.bridge(bridge.id) else {
+                continue;
+            };
+            for port in world.ports.values() {
+                let port = port_description(backer, port, bridge.mac);
+                if bridge.ofproto.was_told(&port) {
+                    continue;
+                }
+                let reason = PortReason::Modify;
+                let status = PortStatus { reason, port };
+                bridge.ofproto.notice(Notice::PortStatus(status));
+            }
+        }
+    }
+
+    /// Looks at the device of a port again. True if it is gone or has another address.
+    fn look_again(&mut self, name: &str) -> bool {
+        let mut moved = false;
+        for bridge in self.bridges_with(name) {
+            let interface = self.interface(&bridge, name);
+            let Some(port) = interface.and_then(|i| i.port.clone()) else {
+                continue;
+            };
+            let mac = port.link().mac;
+            match port.look_again() {
+                Ok(()) => moved |= port.link().mac != mac,
+                Err(e) => {
+                    drop(port);
+                    self.lose_device(&bridge, name, e.to_string());
+                    let config = self.interface(&bridge, name).map(|i| &i.config);
+                    // The switch makes such a device itself.
+                    if config.is_some_and(|c| matches!(c.kind.as_str(), "internal" | "tap")) {
+                        self.open_again(&bridge, name);
+                    }
+                    moved = true;
+                }
+            }
+        }
+        moved
+    }
+
+    /// The port of a device that is gone goes; its interface stays, with the reason.
+    fn lose_device(&mut self, bridge: &str, name: &str, why: String) {
+        tracing::warn!(target: "bridge", "{why}");
+        let Some(config) = self.interface(bridge, name).map(|i| i.config.clone()) else {
+            return;
+        };
+        self.remove_interface(bridge, name);
+        if let Some(bridge) = self.bridges.get_mut(bridge) {
+            let lost = Interface::failed(config, why);
+            bridge.interfaces.insert(name.to_owned(), lost);
+        }
+    }
+
+    /// Opens ports that could not be had. True if one is there now.
+    fn device_came(&mut self, name: &str) -> bool {
+        // The device that had the name may have gone unnoticed.
+        let mut moved = self.look_again(name);
+        for bridge in self.bridges_with(name) {
+            moved |= self.open_again(&bridge, name);
+        }
+        moved
+    }
+
+    /// Tries an interface that failed once more. True if it had failed.
+    fn open_again(&mut self, bridge: &str, name: &str) -> bool {
+        let failed = self.interface(bridge, name).filter(|i| i.error.is_some());
+        let Some(config) = failed.map(|i| i.config.clone()) else {
+            return false;
+        };
+        let mut ports = self.running().ports.iter();
+        let port = ports.find(|((b, _), p)| b == bridge && p.interfaces.contains_key(name));
+        let Some(port) = port.map(|((_, port), _)| port.clone()) else {
+            return false;
+        };
+        self.add_interface(bridge, &port, config);
+        true
+    }
+
+    fn interface(&self, bridge: &str, name: &str) -> Option<&Interface> {
+        self.bridges.get(bridge)?.interfaces.get(name)
+    }
+
+    fn bridges_with(&self, interface: &str) -> Vec<String> {
+        let all = self.bridges.iter();
+        let with = all.filter(|(_, b)| b.interfaces.contains_key(interface));
+        with.map(|(name, _)| name.clone()).collect()
+    }
+}
