@@ -237,6 +237,17 @@ impl Stream {
         }
     }
 
+    /// Waits until the stream can be written, whatever there is to read. Cancel safe.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn writable(&self) -> io::Result<()> {
+        match self {
+            Stream::Unix(s) => s.writable().await,
+            Stream::Tcp(s) => s.writable().await,
+        }
+    }
+
     /// Waits until the stream can be read or, with `write`, written. Cancel safe.
     ///
     /// # Errors

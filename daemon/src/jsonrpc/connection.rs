@@ -84,7 +84,8 @@ impl Connection {
     /// The system's.
     pub async fn flush(&mut self) -> io::Result<()> {
         while !self.queue.is_empty() {
-            self.stream.ready(true).await?;
+            // Whatever there is to read must not wake us: nobody reads it meanwhile.
+            self.stream.writable().await?;
             self.write()?;
         }
         Ok(())
