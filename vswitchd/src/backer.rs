@@ -8,9 +8,15 @@
 //! depends on. Statistics are pushed by replaying credits with what the datapath has counted
 //! since the last time.
 //!
-//! *Revalidation* visits all megaflows: pushes statistics, ends those that idle, and translates
-//! those anew whose dependencies no longer hold. It comes before any packet is translated in a
-//! changed world, so two megaflows never disagree about a packet.
+//! *Revalidation* passes over all megaflows: every half a second, to push statistics and end those
+//! that idle, and after each change, to translate anew those whose dependencies no longer hold. It
+//! comes before any packet is translated in a changed world, so two megaflows never disagree
+//! about a packet.
+//!
+//! A pass takes a bounded step each turn, so that whoever changes flows is answered meanwhile. It
+//! goes over the world as it was when it began, and so do the packets that wait for it to
+//! end; what has changed since then is for the next pass. Thus changes without end delay packets by
+//! one pass, and no more.
 
 use crate::translate::{
     Credit, Depend, Effect, Input, Interner, Outcome, Start, packet_in_metadata, translate,
@@ -23,12 +29,17 @@ use hal::{
 };
 use openflow::{Cookie, OfPort, TableId};
 use packet::{FieldId, FlowMask, FlowState, Mixer, Packet, PacketKey};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Upcalls handled before other work gets its turn.
-const UPCALL_BATCH: usize = 256;
+const UPCALL_BATCH: usize = 64;
+/// Work of a pass before other work gets its turn, with what each part of it costs.
+const PASS_STEP: usize = 1024;
+const CHECK_COST: usize = 1;
+const VISIT_COST: usize = 8;
+const TRANSLATE_COST: usize = 32;
 /// How soon an idle flow goes when there are too many.
 const CROWDED_IDLE: Duration = Duration::from_millis(100);
 
@@ -39,6 +50,8 @@ struct Ukey {
     depends: Vec<Depend>,
     frozen: Vec<RecircId>,
     created: Time,
+    /// Its place in the order in which passes go.
+    order: u64,
     /// What has been pushed so far.
     pushed: FlowStats,
     /// It goes as soon as the device has let its rule go.
@@ -96,12 +109,26 @@ pub struct TableCounters {
     pub matched: u64,
 }
 
+/// A pass over all megaflows.
+struct Pass {
+    /// Where it goes on.
+    next: u64,
+    /// Statistics are pushed and idle flows ended, too.
+    visit: bool,
+    /// The world has changed since the last pass.
+    check: bool,
+    /// How long a flow may idle.
+    idle: Duration,
+}
+
 /// A datapath with the bridges on it.
 pub struct Backer {
     /// The fabric.
     pub datapath: Box<dyn Datapath>,
-    /// What translation reads.
+    /// What is configured: the newest world.
     pub world: World,
+    /// The world that megaflows stand for, or will when the pass is over.
+    current: World,
     /// Where megaflows live in hardware.
     pub offload: offload::Engine,
     /// How flows are kept.
@@ -115,9 +142,15 @@ pub struct Backer {
     clock: Clock,
     interner: Interner,
     ukeys: HashMap<Ufid, Ukey>,
+    /// Megaflows in the order in which they came.
+    order: BTreeMap<u64, Ufid>,
+    installed: u64,
+    pass: Option<Pass>,
+    /// Packets that wait for a pass to end.
+    upcalls: VecDeque<Upcall>,
     /// Packets for controllers that have come up.
     packet_ins: Vec<PacketInEvent>,
-    /// Something that megaflows may depend on has changed.
+    /// Something that megaflows may depend on has changed since the last pass began.
     changed: bool,
     next_visit: Time,
     /// Frozen states that no flow used at the last visit.
@@ -149,6 +182,7 @@ impl Backer {
         Backer {
             datapath,
             world: World::default(),
+            current: World::default(),
             offload: offload::Engine::new(clock.clone()),
             limits: FlowLimits::default(),
             megaflows: true,
@@ -158,6 +192,10 @@ impl Backer {
             clock,
             interner: Interner::default(),
             ukeys: HashMap::new(),
+            order: BTreeMap::new(),
+            installed: 0,
+            pass: None,
+            upcalls: VecDeque::new(),
             packet_ins: Vec::new(),
             changed: false,
             unused: HashSet::new(),
@@ -176,24 +214,32 @@ impl Backer {
 
     /// When there will be something to do without anything happening.
     pub fn next_deadline(&self) -> Time {
+        if self.changed || self.pass.is_some() || !self.upcalls.is_empty() {
+            return self.clock.now();
+        }
         self.next_visit.min(self.offload.next_deadline())
     }
 
     /// Does what there is to do, a bounded amount of it. True if there may be more.
     pub fn run(&mut self) -> bool {
         let now = self.clock.now();
-        if self.changed || now >= self.next_visit {
-            self.revalidate();
+        if self.pass.is_none() && (self.changed || now >= self.next_visit) {
+            self.begin_pass(now);
         }
+        self.continue_pass(PASS_STEP, now);
         self.run_offload();
+        if self.pass.is_some() {
+            return true;
+        }
         let polled = self.datapath.turn(now);
-        let upcalls = self.datapath.upcalls(UPCALL_BATCH);
-        let busy = polled != Work::Idle || !upcalls.is_empty();
-        for upcall in upcalls {
-            if self.changed {
-                self.revalidate();
-            }
-            self.upcall(upcall);
+        if self.upcalls.is_empty() {
+            self.upcalls.extend(self.datapath.upcalls(UPCALL_BATCH));
+        }
+        let busy = polled != Work::Idle || !self.upcalls.is_empty();
+        let mut learned = false;
+        while !learned && let Some(upcall) = self.upcalls.pop_front() {
+            // What this packet teaches, the next one must see.
+            learned = self.upcall(upcall);
         }
         busy || self.changed
     }
@@ -211,22 +257,36 @@ impl Backer {
         }
     }
 
-    /// Translates a packet in the world as it is now.
+    /// Translates a packet in the newest world.
     pub fn translate(&mut self, input: &Input<'_>) -> Option<Outcome> {
         let outcome = translate(&self.world, &mut self.interner, input);
-        self.world.frozen = self.interner.snapshot();
+        self.publish_frozen();
         outcome
     }
 
-    fn upcall(&mut self, upcall: Upcall) {
+    /// Translates a packet for a megaflow.
+    fn translate_current(&mut self, input: &Input<'_>) -> Option<Outcome> {
+        let outcome = translate(&self.current, &mut self.interner, input);
+        self.publish_frozen();
+        outcome
+    }
+
+    /// Frozen states never change, so both worlds have them all.
+    fn publish_frozen(&mut self) {
+        self.world.frozen = self.interner.snapshot();
+        self.current.frozen = self.interner.snapshot();
+    }
+
+    /// Handles a packet that came up. True if it taught something.
+    fn upcall(&mut self, upcall: Upcall) -> bool {
         match upcall.kind {
             UpcallKind::Miss | UpcallKind::Action(UserCookie::SlowPath(_)) => {
                 let install = upcall.kind == UpcallKind::Miss;
-                self.miss(upcall, install);
+                return self.miss(upcall, install);
             }
             UpcallKind::Action(UserCookie::Controller(cookie)) => {
                 let Some(frozen) = self.world.frozen.get(cookie.recirc_id).cloned() else {
-                    return;
+                    return false;
                 };
                 let mut state = FlowState::from_key(&upcall.key);
                 frozen.carried.restore(&mut state);
@@ -252,9 +312,10 @@ impl Backer {
                 });
             }
         }
+        false
     }
 
-    fn miss(&mut self, mut upcall: Upcall, install: bool) {
+    fn miss(&mut self, mut upcall: Upcall, install: bool) -> bool {
         daemon::count!("upcall_miss");
         let now = self.clock.now();
         let input = Input {
@@ -262,10 +323,11 @@ impl Backer {
             start: Start::Datapath,
             trace: false,
         };
-        let Some(outcome) = self.translate(&input) else {
-            return self.unassociated(&upcall);
+        let Some(outcome) = self.translate_current(&input) else {
+            self.unassociated(&upcall);
+            return false;
         };
-        self.apply(&outcome.effects, now);
+        let learned = self.apply(&outcome.effects, now);
         let stats = FlowStats {
             packets: 1,
             bytes: upcall.packet.len() as u64,
@@ -283,6 +345,7 @@ impl Backer {
         }
         let key = upcall.key.clone();
         self.execute(&mut upcall.packet, &key, &actions);
+        learned
     }
 
     /// A packet on a port that belongs to no bridge: a flow that drops its like.
@@ -346,6 +409,9 @@ impl Backer {
         }
         daemon::count!("dpif_flow_put");
         self.offload.flow_added(&put);
+        self.installed += 1;
+        let order = self.installed;
+        self.order.insert(order, ufid);
         self.ukeys.insert(
             ufid,
             Ukey {
@@ -354,22 +420,28 @@ impl Backer {
                 depends: outcome.depends,
                 frozen: outcome.frozen,
                 created: now,
+                order,
                 pushed: FlowStats::default(),
                 leaving: false,
             },
         );
     }
 
-    /// Applies what should happen outside.
-    pub fn apply(&mut self, effects: &[Effect], now: Time) {
+    /// Applies what should happen outside. True if that changed the world.
+    pub fn apply(&mut self, effects: &[Effect], now: Time) -> bool {
+        let mut news = false;
         for effect in effects {
             let Effect::Learn { bridge, key, port } = effect;
             if let Some(b) = self.world.bridge_mut(*bridge)
+                // The port may have gone since the packet came.
+                && b.ports.contains_key(port)
                 && b.macs.learn(*key, *port, now)
             {
-                self.changed = true;
+                news = true;
             }
         }
+        self.changed |= news;
+        news
     }
 
     /// Counts packets for what they count for.
@@ -431,40 +503,85 @@ impl Backer {
         self.execute(&mut packet, &key, &actions);
     }
 
-    /// Visits all flows.
+    /// Passes over all flows, in the newest world, to the end.
     pub fn revalidate(&mut self) {
-        daemon::count!("revalidate");
         let now = self.clock.now();
-        self.next_visit = now + self.limits.max_revalidator;
+        self.continue_pass(usize::MAX, now);
+        self.next_visit = now;
+        self.begin_pass(now);
+        self.continue_pass(usize::MAX, now);
+    }
+
+    fn begin_pass(&mut self, now: Time) {
+        let visit = now >= self.next_visit;
+        if visit {
+            daemon::count!("revalidate");
+            self.next_visit = now + self.limits.max_revalidator;
+        }
         let check = std::mem::take(&mut self.changed);
-        let flows = self.datapath.flows();
-        self.history.average = (self.history.average + flows.len()) / 2;
-        self.history.max = self.history.max.max(flows.len());
-        let crowded = flows.len() > self.limits.flow_limit;
-        let idle = if crowded {
+        if check {
+            self.current = self.world.clone();
+        }
+        let flows = self.ukeys.len();
+        self.history.average = (self.history.average + flows) / 2;
+        self.history.max = self.history.max.max(flows);
+        let idle = if flows > self.limits.flow_limit {
             CROWDED_IDLE
         } else {
             self.limits.max_idle
         };
-        for entry in flows {
-            let ufid = entry.flow.ufid;
-            self.push_flow(&entry);
-            self.offload.observe(ufid, &entry.stats);
-            let Some(ukey) = self.ukeys.get(&ufid) else {
-                // Put there by hand (dpctl/add-flow): it stays until it is taken by hand.
-                continue;
-            };
-            if ukey.leaving {
-                continue;
-            }
-            let used = entry.stats.used.unwrap_or(ukey.created).max(ukey.created);
-            if now - used > idle {
-                self.remove(ufid);
-            } else if check && !ukey.depends.iter().all(|d| d.holds(&self.world)) {
-                self.translate_again(ufid, &entry, now);
+        self.pass = Some(Pass {
+            next: 0,
+            visit,
+            check,
+            idle,
+        });
+    }
+
+    /// Goes on with a pass, for as much work as `budget` says.
+    fn continue_pass(&mut self, mut budget: usize, now: Time) {
+        let Some(mut pass) = self.pass.take() else {
+            return;
+        };
+        while let Some((&order, &ufid)) = self.order.range(pass.next..).next() {
+            let cost = self.pass_over(ufid, &pass, now);
+            pass.next = order + 1;
+            budget = budget.saturating_sub(cost);
+            if budget == 0 {
+                self.pass = Some(pass);
+                return;
             }
         }
-        self.collect_frozen();
+        if pass.visit {
+            self.collect_frozen();
+        }
+    }
+
+    /// Looks at one flow; what it cost.
+    fn pass_over(&mut self, ufid: Ufid, pass: &Pass, now: Time) -> usize {
+        let Some(ukey) = self.ukeys.get(&ufid).filter(|u| !u.leaving) else {
+            return CHECK_COST;
+        };
+        let stale = pass.check && !ukey.depends.iter().all(|d| d.holds(&self.current));
+        if !stale && !pass.visit {
+            return CHECK_COST;
+        }
+        let created = ukey.created;
+        let Some(entry) = self.datapath.flow(ufid) else {
+            // Somebody has taken it away by hand.
+            self.remove(ufid);
+            return VISIT_COST;
+        };
+        self.push_flow(&entry);
+        self.offload.observe(ufid, &entry.stats);
+        let used = entry.stats.used.unwrap_or(created).max(created);
+        if now - used > pass.idle {
+            self.remove(ufid);
+        } else if stale {
+            self.translate_again(ufid, &entry, now);
+            return TRANSLATE_COST;
+        }
+        VISIT_COST
     }
 
     /// Pushes the statistics of all flows, so that what is read next is current.
@@ -506,7 +623,7 @@ impl Backer {
             start: Start::Datapath,
             trace: false,
         };
-        let Some(outcome) = self.translate(&input) else {
+        let Some(outcome) = self.translate_current(&input) else {
             return self.remove(ufid);
         };
         if self.mask_of(&outcome, &put.key) != put.mask {
@@ -553,7 +670,7 @@ impl Backer {
 
     fn remove_now(&mut self, ufid: Ufid) {
         let Some(entry) = self.datapath.flow(ufid) else {
-            self.ukeys.remove(&ufid);
+            self.drop_ukey(ufid);
             return;
         };
         if let Ok(stats) = self.datapath.remove_flow(ufid) {
@@ -562,7 +679,13 @@ impl Backer {
                 stats,
             });
         }
-        self.ukeys.remove(&ufid);
+        self.drop_ukey(ufid);
+    }
+
+    fn drop_ukey(&mut self, ufid: Ufid) {
+        if let Some(ukey) = self.ukeys.remove(&ufid) {
+            self.order.remove(&ukey.order);
+        }
     }
 
     /// Takes all flows out (`revalidator/purge`, `dpctl/del-flows`).
@@ -610,7 +733,7 @@ impl Backer {
         self.interner
             .collect(&|id| keep(id, &mut cell.borrow_mut()));
         self.unused = unused;
-        self.world.frozen = self.interner.snapshot();
+        self.publish_frozen();
     }
 
     /// How many flows there have been.

@@ -17,6 +17,7 @@ const MODULES: &[&str] = &[
     "connmgr",
     "dpif",
     "dpif_netdev",
+    "fail_open",
     "jsonrpc",
     "netdev",
     "netdev_dummy",

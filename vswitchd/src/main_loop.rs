@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 /// The columns that are not read, so that our own writing does not wake us.
 const TABLES: [&str; 13] = [
@@ -39,6 +40,9 @@ const TABLES: [&str; 13] = [
 
 /// How soon a change of a link is noticed.
 const LINK_CHECK: Duration = Duration::from_millis(500);
+
+/// Turns after each step of a warp, at most.
+const WARP_TURNS: usize = 10_000;
 
 /// The tables that the daemon watches.
 pub fn watched() -> &'static [&'static str] {
@@ -105,6 +109,10 @@ pub struct Daemon {
     devices: Option<AsyncFd<Devices>>,
     /// Rung from poll threads when packets wait to be looked at.
     upcalls: Arc<Notify>,
+    /// Whether the database may say something new.
+    db_changed: bool,
+    /// The status that is being written. Nobody waits for a database here.
+    writing: Option<JoinHandle<Outcome>>,
     /// The view that the switch was last configured from.
     configured: Option<View>,
     /// `cur_cfg` once the status has been written.
@@ -134,6 +142,8 @@ impl Daemon {
             controllers,
             devices,
             upcalls: Arc::new(Notify::new()),
+            db_changed: true,
+            writing: None,
             configured: None,
             reached: None,
             next_stats: now,
@@ -144,13 +154,13 @@ impl Daemon {
 
     /// Runs until it is told to exit.
     pub async fn run(mut self) {
+        let clock = self.switch.clock().clone();
         loop {
-            self.turn().await;
-            let clock = self.switch.clock().clone();
-            let mut deadline = self.switch.next_deadline().min(self.controllers.deadline());
-            if self.configured.is_some() {
-                deadline = deadline.min(self.next_link_check);
-            }
+            let deadline = if self.turn() {
+                clock.now()
+            } else {
+                self.next_deadline()
+            };
             if deadline <= clock.now() {
                 // Other tasks of this thread get their turn all the same.
                 tokio::task::yield_now().await;
@@ -164,14 +174,9 @@ impl Daemon {
                     }
                     self.switch.tell_port_changes();
                 }
-                () = self.replica.changed() => {}
-                event = self.controllers.next() => {
-                    self.controllers.handle(event, &mut self.switch);
-                    // What came together is handled together.
-                    while let Some(event) = self.controllers.try_next() {
-                        self.controllers.handle(event, &mut self.switch);
-                    }
-                }
+                () = self.replica.changed() => self.db_changed = true,
+                outcome = written(&mut self.writing) => self.written(outcome),
+                () = self.controllers.ready() => {}
                 () = self.upcalls.notified() => {}
                 events = device_events(&mut self.devices) => {
                     self.switch.devices_changed(events);
@@ -183,27 +188,31 @@ impl Daemon {
         }
     }
 
-    /// Whatever there is to do now.
-    async fn turn(&mut self) {
+    /// When there will be something to do without anything happening.
+    fn next_deadline(&self) -> Time {
+        let deadline = self.switch.next_deadline().min(self.controllers.deadline());
+        if self.configured.is_some() && self.writing.is_none() {
+            deadline.min(self.next_link_check)
+        } else {
+            deadline
+        }
+    }
+
+    /// Does a bounded amount of whatever there is to do. True if there is more.
+    fn turn(&mut self) -> bool {
         self.reconfigure();
-        let mut turns = 0;
-        while self.switch.run() && turns < 100 {
-            turns += 1;
-        }
-        if turns == 100 {
-            // More is waiting, but others want their turn.
-            self.upcalls.notify_one();
-            tokio::task::yield_now().await;
-        }
-        self.controllers.run(&mut self.switch);
-        self.write_status().await;
+        let busy = self.switch.run();
+        let more = self.controllers.run(&mut self.switch);
+        self.write_status();
+        busy || more
     }
 
     /// Makes the switch what the database says, if that has changed.
     fn reconfigure(&mut self) {
-        if !self.replica.is_synced() {
+        if !self.db_changed || !self.replica.is_synced() {
             return;
         }
+        self.db_changed = false;
         let view = self.replica.view();
         let wanted = desired(&view);
         if self.configured.is_some() && wanted == *self.switch.running() && !self.bumped(&view) {
@@ -234,8 +243,11 @@ impl Daemon {
         next != self.reached
     }
 
-    async fn write_status(&mut self) {
+    fn write_status(&mut self) {
         let now = self.switch.clock().now();
+        if self.writing.is_some() {
+            return;
+        }
         if now < self.next_link_check && self.reached.is_none_or(|r| !self.owes(r)) {
             return;
         }
@@ -249,6 +261,7 @@ impl Daemon {
         let due = now >= self.next_stats;
         if due {
             self.next_stats = now + self.switch.settings().stats_interval;
+            cells.extend(self.controllers.statistics());
         }
         // An interface that has just come is not left without.
         let has_none = |row| {
@@ -278,9 +291,16 @@ impl Daemon {
             ];
             status::write(&root_cells, &view, &mut txn);
         }
-        if !txn.is_empty()
-            && let Outcome::Error(why) = txn.commit().await
-        {
+        if txn.is_empty() {
+            self.written(Outcome::Unchanged);
+        } else {
+            self.writing = Some(tokio::spawn(txn.commit()));
+        }
+    }
+
+    /// The status is in the database, or could not be written.
+    fn written(&mut self, outcome: Outcome) {
+        if let Outcome::Error(why) = outcome {
             tracing::warn!(target: "bridge", "could not write status: {why}");
         }
         if let Some(ready) = self.on_ready.take() {
@@ -343,7 +363,14 @@ impl Daemon {
                     .values()
                     .map(|b| b.interfaces.len() as u64)
                     .sum();
-                let numbers = [("ports", ports), ("rules", rules), ("udpif keys", flows)];
+                let (ofconns, packets) = self.controllers.memory();
+                let numbers = [
+                    ("ofconns", ofconns as u64),
+                    ("packets", packets as u64),
+                    ("ports", ports),
+                    ("rules", rules),
+                    ("udpif keys", flows),
+                ];
                 let used: Vec<(String, u64)> = numbers
                     .into_iter()
                     .filter(|(_, n)| *n > 0)
@@ -378,15 +405,27 @@ impl Daemon {
             let by = step.min(left);
             left -= by;
             clock.warp(Duration::from_millis(by));
-            self.turn().await;
             // Connections' tasks have timers of their own.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
-            while let Some(event) = self.controllers.try_next() {
-                self.controllers.handle(event, &mut self.switch);
+            for _ in 0..WARP_TURNS {
+                if !self.turn() {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
         }
         call.reply.ok("warped\n");
     }
+}
+
+/// The end of the status that is being written; never, if none is.
+async fn written(writing: &mut Option<JoinHandle<Outcome>>) -> Outcome {
+    let Some(handle) = writing else {
+        return std::future::pending().await;
+    };
+    let outcome = handle.await;
+    *writing = None;
+    outcome.unwrap_or(Outcome::TryAgain)
 }

@@ -6,6 +6,7 @@
 use crate::backer::Backer;
 use crate::bare::BareDatapath;
 use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
+use crate::controller::FAIL_OPEN_PRIORITY;
 use crate::ofproto::{FlowTableConfig, Notice, Ofproto, TABLES, port_description};
 use crate::ports::{DevicePort, Opened, PortRequest, Provider};
 use crate::world::{Bridge, BridgeId, Bundle, BundleId, FailMode, PatchCounters, Port, PortTarget};
@@ -14,6 +15,10 @@ use hal::{DpPort, PacketPort, PortBackend};
 use openflow::{Cookie, FlowCommand, FlowMod, OfPort, PortReason, PortStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Learned addresses are looked at this often at least; none ages in less.
+const AGING_CHECK: Duration = Duration::from_secs(10);
 
 /// An interface as it is.
 pub struct Interface {
@@ -88,6 +93,8 @@ pub struct Switch {
     /// Bridges by name.
     pub bridges: BTreeMap<String, BridgeState>,
     running: Desired,
+    /// When learned addresses are looked at for their age.
+    next_aging: Time,
     next_bridge: u32,
     next_bundle: u32,
 }
@@ -102,6 +109,7 @@ impl Switch {
             bare: BTreeMap::new(),
             bridges: BTreeMap::new(),
             running: Desired::default(),
+            next_aging: Time::ZERO,
             next_bridge: 0,
             next_bundle: 0,
         }
@@ -179,6 +187,8 @@ impl Switch {
             self.apply(step);
         }
         self.running = desired;
+        // Addresses may age sooner now.
+        self.next_aging = self.clock.now();
         self.resolve_patches();
         self.choose_addresses();
         self.choose_mtus();
@@ -314,7 +324,9 @@ impl Switch {
             bridge.ofproto.configure_table(backer, &name, table, wanted);
         }
         backer.touch();
-        let changed = had != bridge.has_controller || was.fail_mode != bridge.config.fail_mode;
+        // With controllers, what happens without them is no reason to forget their flows.
+        let changed =
+            had != bridge.has_controller || !had && was.fail_mode != bridge.config.fail_mode;
         if changed {
             bridge.ofproto.flush(backer);
             self.add_default_flow(&name);
@@ -339,6 +351,28 @@ impl Switch {
         }];
         if let Err(e) = bridge.ofproto.flow_mod(backer, &fm, now) {
             tracing::error!(target: "bridge", "bridge {name}: default flow: {}", e.name());
+        }
+    }
+
+    /// Its controllers have been away for long: the bridge switches by learned addresses.
+    pub fn fail_open(&mut self, name: &str) {
+        let now = self.clock.now();
+        if let Some((bridge, backer)) = self.bridge_mut(name) {
+            bridge.ofproto.flush(backer);
+            let normal = openflow::Action::Output {
+                port: OfPort::NORMAL,
+                max_len: 0,
+            };
+            bridge
+                .ofproto
+                .add_hidden(backer, FAIL_OPEN_PRIORITY, &[normal], now);
+        }
+    }
+
+    /// Some controller is back.
+    pub fn end_fail_open(&mut self, name: &str) {
+        if let Some((bridge, backer)) = self.bridge_mut(name) {
+            bridge.ofproto.remove_hidden(backer, FAIL_OPEN_PRIORITY);
         }
     }
 
@@ -752,15 +786,15 @@ impl Switch {
                 continue;
             };
             bridge.ofproto.expire(backer, now);
-            let aged = backer
-                .world
-                .bridge(bridge.id)
-                .and_then(|b| b.macs.next_expiry())
-                .is_some_and(|at| at <= now);
-            if aged && let Some(b) = backer.world.bridge_mut(bridge.id) {
-                b.macs.expire(now);
+            if now >= self.next_aging
+                && let Some(b) = backer.world.bridge_mut(bridge.id)
+                && b.macs.expire(now)
+            {
                 backer.touch();
             }
+        }
+        if now >= self.next_aging {
+            self.next_aging = self.next_mac_expiry().min(now + AGING_CHECK);
         }
         for backer in self.backers.values_mut() {
             busy |= backer.run();
@@ -784,19 +818,20 @@ impl Switch {
     pub fn next_deadline(&self) -> Time {
         let backers = self.backers.values().map(Backer::next_deadline);
         let rules = self.bridges.values().map(|b| b.ofproto.next_deadline());
-        let macs = self.bridges.values().filter_map(|b| {
-            self.backers
-                .get(&b.kind)?
-                .world
-                .bridge(b.id)?
-                .macs
-                .next_expiry()
-        });
         backers
             .chain(rules)
-            .chain(macs)
             .min()
             .unwrap_or(Time::NEVER)
+            .min(self.next_aging)
+    }
+
+    /// When the next learned address ages, as things stand.
+    fn next_mac_expiry(&self) -> Time {
+        let macs = self.bridges.values().filter_map(|b| {
+            let backer = self.backers.get(&b.kind)?;
+            backer.world.bridge(b.id)?.macs.next_expiry()
+        });
+        macs.min().unwrap_or(Time::NEVER)
     }
 }
 

@@ -399,3 +399,48 @@ fn a_packet_in_tells_of_the_tunnel_and_of_what_the_pipeline_knew() {
     }
     assert_eq!(told.get(TunTtl).1, 0);
 }
+
+#[test]
+fn a_change_is_taken_in_small_steps_and_packets_wait_for_the_last_one() {
+    const FLOWS: u64 = 400;
+    let mut switch = switch();
+    for n in 0..FLOWS {
+        let (high, low) = (n >> 8, n & 0xff);
+        let flow = format!("priority=2,udp,nw_dst=10.0.{high}.{low},tp_dst={n},actions=output:2");
+        add(&mut switch, &flow);
+    }
+    let dummy = switch.provider().dummy("p1").unwrap();
+    let packet = |n: u64| {
+        let mut s = FlowState::default();
+        s.set(packet::FieldId::EthType, 0x800);
+        s.set(packet::FieldId::IpProto, 17);
+        s.set(packet::FieldId::Ipv4Dst, (0x0a00_0000 + n).into());
+        s.set(packet::FieldId::UdpDst, n.into());
+        compose(&s, 20)
+    };
+    for n in 0..FLOWS {
+        dummy.inject(packet(n));
+        switch.run_until_idle();
+    }
+    let flows = |switch: &Switch| switch.backers["dummy"].datapath.flows();
+    let sent_to = |entry: &FlowEntry| format!("{:?}", entry.flow.actions);
+    let before = flows(&switch);
+    assert!(before.len() as u64 >= FLOWS, "{}", before.len());
+
+    add(&mut switch, "priority=9,udp,actions=output:3");
+    // It comes in the middle: its flow must be one of the new world.
+    dummy.inject(packet(FLOWS));
+    let mut steps = 0;
+    while switch.run() {
+        steps += 1;
+        let is_old = |e: &FlowEntry| sent_to(e) == sent_to(&before[0]);
+        let (old, new): (Vec<_>, Vec<_>) = flows(&switch).into_iter().partition(is_old);
+        let mixed = !old.is_empty() && new.iter().any(|e| e.stats.packets == 0);
+        assert!(!mixed, "a packet was translated before {} flows", old.len());
+    }
+    assert!(steps > before.len() / 50, "{steps} steps");
+    let after = flows(&switch);
+    let new = sent_to(after.last().unwrap());
+    assert_ne!(new, sent_to(&before[0]));
+    assert!(after.iter().all(|e| sent_to(e) == new));
+}

@@ -236,5 +236,15 @@ fn bridge_dump_flows(switch: &mut Switch, args: &[String], _: Format) -> Outcome
             f.bytes.unwrap_or(0)
         );
     }
+    // Those that match everything, above all that controllers can give.
+    for rule in bridge.ofproto.hidden(backer) {
+        let seconds = (now - rule.created).as_secs();
+        let (packets, bytes) = (rule.stats.packets(), rule.stats.bytes());
+        let actions = openflow::text::format_actions(&rule.actions, &names);
+        out += &format!(
+            "duration={seconds}s, n_packets={packets}, n_bytes={bytes}, priority={},actions={actions}\n",
+            rule.priority
+        );
+    }
     text(out)
 }

@@ -6,6 +6,7 @@ use crate::backer::Backer;
 use crate::ofproto::{Notice, TABLES, port_description};
 use crate::switch::{BridgeState, Switch};
 use crate::world::{FragHandling, Port, port_config};
+use daemon::log::{Level, RateLimit};
 use openflow::action::check::{Limits, check_for};
 use openflow::{
     AsyncConfig, Desc, Features, FlowMod, Message, OfError, OfPort, PacketOut, PhyPort, PortMod,
@@ -23,18 +24,21 @@ pub(super) fn dispatch(
     switch: &mut Switch,
     all: &mut Controllers,
 ) {
-    match openflow::decode_with(bytes, c.decoding) {
+    match openflow::decode_with(bytes, c.session.decoding) {
         Err(e) => {
             for note in &e.notes {
-                tracing::info!(target: "ofp_util", "{note:?}");
+                static LIMIT: RateLimit = RateLimit::new(1, 5);
+                if !note.limited || LIMIT.passes(note.module, Level::Warn) {
+                    daemon::log::line(note.module, Level::Warn, &note.text);
+                }
             }
             c.error(e.error, bytes);
         }
         Ok((version, xid, message)) => {
-            if Some(version) != c.version && !matches!(message, Message::Hello { .. }) {
+            if Some(version) != c.version() && !matches!(message, Message::Hello { .. }) {
                 return c.error(OfError::OFPBRC_BAD_VERSION, bytes);
             }
-            c.expects_more = has_more_parts(bytes);
+            c.session.expects_more = has_more_parts(bytes);
             if let Err(error) = handle(c, xid, message, switch, all) {
                 c.error(error, bytes);
             }
@@ -67,7 +71,7 @@ fn handle(
 ) -> Result<(), OfError> {
     use Message as M;
     let now = switch.clock().now();
-    if c.role == Role::Secondary && is_write(&message) {
+    if c.session.role == Role::Secondary && is_write(&message) {
         return Err(OfError::OFPBRC_IS_SECONDARY);
     }
     let bridge_name = c.bridge.clone();
@@ -87,16 +91,16 @@ fn handle(
                 FragHandling::Drop => 1,
                 FragHandling::NxMatch => 3,
             };
-            let miss_send_len = c.miss_send_len;
+            let miss_send_len = c.session.miss_send_len;
             let config = SwitchConfig {
                 frag,
-                invalid_ttl_to_controller: Some(c.invalid_ttl),
+                invalid_ttl_to_controller: Some(c.session.invalid_ttl),
                 miss_send_len,
             };
             c.reply(xid, &M::GetConfigReply(config));
         }
         M::SetConfig(config) => {
-            c.miss_send_len = config.miss_send_len;
+            c.session.miss_send_len = config.miss_send_len;
             if let Some(wanted) = config.invalid_ttl_to_controller {
                 c.set_invalid_ttl(wanted);
             }
@@ -162,11 +166,11 @@ fn handle(
             });
         }
         M::TableFeaturesRequest(wanted) => {
-            if c.expects_more {
-                c.wanted_features.extend(wanted);
+            if c.session.expects_more {
+                c.session.wanted_features.extend(wanted);
                 return Ok(());
             }
-            let mut all = std::mem::take(&mut c.wanted_features);
+            let mut all = std::mem::take(&mut c.session.wanted_features);
             all.extend(wanted);
             bridge.ofproto.set_table_features(backer, &all)?;
             let tables = bridge.ofproto.table_features(backer);
@@ -200,41 +204,42 @@ fn handle(
                 more,
             });
         }
-        M::QueueStatsRequest { port, .. } => {
-            check_port(bridge, backer, port, OfError::OFPQOFC_BAD_PORT)?;
+        M::QueueStatsRequest { port, queue } => {
+            check_queue(bridge, backer, port, queue)?;
+            let queues = Vec::new();
             c.reply(
                 xid,
                 &M::QueueStatsReply {
-                    queues: Vec::new(),
+                    queues,
                     more: false,
                 },
             );
         }
-        M::QueueConfigRequest { port, .. } => {
-            check_port(bridge, backer, port, OfError::OFPQOFC_BAD_PORT)?;
+        M::QueueConfigRequest { port, queue } => {
+            check_queue(bridge, backer, port, queue)?;
             c.reply(xid, &M::QueueConfigReply(Vec::new()));
         }
         M::RoleRequest(request) => role(c, xid, &request, all)?,
         M::GetAsyncRequest => {
-            let config = c.async_config;
+            let config = c.session.async_config;
             c.reply(xid, &M::GetAsyncReply(config));
         }
         M::SetAsync { config, .. } => set_async(c, config),
         M::SetFlowFormat(format) => {
-            let tables = c.protocol.has_tables();
-            c.protocol = match format {
+            let tables = c.session.protocol.has_tables();
+            c.session.protocol = match format {
                 0 => Protocol::Of10Std.with_tables(tables),
                 2 => Protocol::Of10Nxm.with_tables(tables),
                 _ => return Err(OfError::OFPBRC_EPERM),
             };
         }
         M::FlowModTableId(on) => {
-            c.protocol = c.protocol.with_tables(on);
-            c.decoding.tables = on;
+            c.session.protocol = c.session.protocol.with_tables(on);
+            c.session.decoding.tables = on;
         }
-        M::SetPacketInFormat(format) => c.packet_in_format = format,
-        M::FlowAge => c.decoding.flow_age = true,
-        M::SetControllerId(id) => c.controller_id = id,
+        M::SetPacketInFormat(format) => c.session.packet_in_format = format,
+        M::FlowAge => c.session.decoding.flow_age = true,
+        M::SetControllerId(id) => c.session.controller_id = id,
         M::TlvTableRequest => {
             let reply = M::TlvTableReply {
                 max_space: 256,
@@ -261,11 +266,12 @@ fn reply_parts<T: Clone>(
     // Halves what does not fit; nearly always nothing.
     while let Some(part) = queue.pop() {
         let guess = part.len() > 1 && {
-            let sample = openflow::encode_for(c.protocol, xid, &make(part[..1].to_vec(), false));
+            let sample =
+                openflow::encode_for(c.session.protocol, xid, &make(part[..1].to_vec(), false));
             sample.len() * part.len() > 16 * REPLY_LIMIT
         };
         let fits = !guess && {
-            let bytes = openflow::encode_for(c.protocol, xid, &make(part.clone(), false));
+            let bytes = openflow::encode_for(c.session.protocol, xid, &make(part.clone(), false));
             bytes.len() <= REPLY_LIMIT
         };
         if fits || part.len() < 2 {
@@ -300,28 +306,29 @@ fn descriptions(bridge: &BridgeState, backer: &Backer) -> Vec<PhyPort> {
     ports
 }
 
-fn check_port(
+/// No port has queues: all of a port's are none, and any one that is named does not exist.
+fn check_queue(
     bridge: &BridgeState,
     backer: &Backer,
     port: OfPort,
-    error: OfError,
+    queue: u32,
 ) -> Result<(), OfError> {
-    let known = backer
-        .world
-        .bridge(bridge.id)
-        .is_some_and(|b| b.ports.contains_key(&port));
-    if known || matches!(port, OfPort::NONE | OfPort::ALL) {
-        Ok(())
-    } else {
-        Err(error)
+    let world = backer.world.bridge(bridge.id);
+    let known = world.is_some_and(|b| b.ports.contains_key(&port));
+    if !known && !matches!(port, OfPort::NONE | OfPort::ALL) {
+        return Err(OfError::OFPQOFC_BAD_PORT);
     }
+    if queue != openflow::QUEUE_ALL {
+        return Err(OfError::OFPQOFC_BAD_QUEUE);
+    }
+    Ok(())
 }
 
 fn features(c: &Connection, bridge: &BridgeState, backer: &Backer) -> Features {
     // Flow, table, port and queue statistics.
     let basic = 0x1 | 0x2 | 0x4 | 0x40;
     // In 1.0 also matching of ARP addresses.
-    let old = c.version.is_none_or(|v| v == Version::Of10);
+    let old = c.version().is_none_or(|v| v == Version::Of10);
     let capabilities = if old { basic | 0x80 } else { basic };
     Features {
         datapath_id: bridge.ofproto.datapath_id,
@@ -357,7 +364,7 @@ fn flow_mod(
         openflow::FlowCommand::Delete | openflow::FlowCommand::DeleteStrict
     ) {
         let mut actions = std::mem::take(&mut fm.actions);
-        check_for(&mut actions, &fm.matching, &limits, c.protocol).map_err(|e| e.error)?;
+        check_for(&mut actions, &fm.matching, &limits, c.session.protocol).map_err(|e| e.error)?;
         fm.actions = actions;
     }
     if fm.buffer_id != openflow::NO_BUFFER && fm.buffer_id != 0 {
@@ -396,7 +403,7 @@ fn packet_out(
         ..Limits::default()
     };
     let mut actions = std::mem::take(&mut out.actions);
-    check_for(&mut actions, &matching, &limits, c.protocol).map_err(|e| e.error)?;
+    check_for(&mut actions, &matching, &limits, c.session.protocol).map_err(|e| e.error)?;
     backer.packet_out(bridge.id, in_port, &out.data, &actions);
     Ok(())
 }
@@ -471,10 +478,10 @@ fn role(
             let bridge = c.bridge.clone();
             all.demote_others(&bridge);
         }
-        c.role = request.role;
+        c.session.role = request.role;
     }
     let reply = RoleRequest {
-        role: c.role,
+        role: c.session.role,
         generation: all
             .generations
             .get(&c.bridge)
@@ -491,19 +498,19 @@ fn set_async(c: &mut Connection, config: AsyncConfig) {
     for i in 0..6 {
         let pick =
             |new: Option<u32>, old: Option<u32>, default: Option<u32>| new.or(old).or(default);
-        c.async_config.primary[i] = pick(
+        c.session.async_config.primary[i] = pick(
             config.primary[i],
-            c.async_config.primary[i],
+            c.session.async_config.primary[i],
             default.primary[i],
         );
-        c.async_config.secondary[i] = pick(
+        c.session.async_config.secondary[i] = pick(
             config.secondary[i],
-            c.async_config.secondary[i],
+            c.session.async_config.secondary[i],
             default.secondary[i],
         );
     }
-    if c.kind == ConnectionKind::Service && c.miss_send_len == 0 {
+    if c.kind == ConnectionKind::Service && c.session.miss_send_len == 0 {
         // Saying which messages it wants is asking for them.
-        c.miss_send_len = 128;
+        c.session.miss_send_len = 128;
     }
 }

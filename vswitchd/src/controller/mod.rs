@@ -1,247 +1,339 @@
 //! Controllers: who is connected to which bridge, and what they are told.
 //!
-//! * [`connection`](mod@connection): one connection's state, without its socket.
+//! * [`connection`](mod@connection): one connection: its machine, its session, who listens in.
 //! * [`dispatch`](mod@dispatch): what each message does to the switch.
-//! * [`edge`](mod@edge): sockets, one task each; everything that arrives becomes an [`Event`] for
-//!   the one task that owns the switch.
+//! * [`edge`](mod@edge): sockets, one task each, with queues that are bounded.
+//! * [`fail_open`](mod@fail_open): what a bridge does without its controllers.
+//!
+//! Everyone is served in turn, a bounded number of messages each, so that nobody who sends without
+//! end keeps the others waiting.
 
 mod connection;
 mod dispatch;
 mod edge;
+mod fail_open;
+mod status;
 
 pub use connection::{Connection, ConnectionKind};
-pub use edge::{ConnId, Event};
+pub use fail_open::PRIORITY as FAIL_OPEN_PRIORITY;
 
 use crate::config::ControllerConfig;
 use crate::ofproto::Notice;
-use crate::status::Cell;
-use crate::switch::Switch;
+use crate::switch::{BridgeState, Switch};
+use crate::world::FailMode;
 use clock::{Clock, Time};
-use edge::{Endpoint, Target};
-use openflow::{Message, Version, Versions, Xid};
-use ovsdb::Uuid;
-use ovsdb::types::Datum;
+use edge::{Listening, Pipe, Target};
+use fail_open::{Absence, FailOpen, Step};
+use openflow::connection::Config;
+use openflow::{Version, Versions};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
+
+/// Messages of one connection that are handled before others get their turn.
+const TURN: usize = 50;
+/// Nobody is probed more often than this.
+const LEAST_PROBE: Duration = Duration::from_secs(5);
+
+/// Names a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ConnId(u64);
+
+/// A bridge and a target.
+type Key = (String, String);
+
+/// What is configured: a controller and the versions that its bridge speaks.
+#[derive(Clone, PartialEq, Eq)]
+struct Entry {
+    config: ControllerConfig,
+    versions: Versions,
+}
+
+impl Entry {
+    fn kind(&self) -> ConnectionKind {
+        if self.config.primary {
+            ConnectionKind::Primary
+        } else {
+            ConnectionKind::Service
+        }
+    }
+
+    fn machine(&self, active: bool) -> Config {
+        let probe = self.config.inactivity_probe;
+        Config {
+            versions: self.versions,
+            probe_interval: (!probe.is_zero()).then(|| probe.max(LEAST_PROBE)),
+            max_backoff: self.config.max_backoff,
+            active,
+        }
+    }
+}
 
 /// All connections of all bridges.
 pub struct Controllers {
     clock: Clock,
-    events: mpsc::UnboundedReceiver<Event>,
-    sender: mpsc::UnboundedSender<Event>,
-    /// What we listen on or connect to, by bridge and target.
-    endpoints: BTreeMap<(String, String), Endpoint>,
-    configs: BTreeMap<(String, String), ControllerConfig>,
+    /// Rung when a connection may have something to do.
+    bell: Arc<Notify>,
+    entries: BTreeMap<Key, Entry>,
+    /// Where we are called.
+    listening: BTreeMap<Key, Listening>,
+    /// Where those call who only want to see what passes, by bridge.
+    snoops: BTreeMap<String, Listening>,
     connections: BTreeMap<ConnId, Connection>,
     next_id: u64,
     /// The newest generation that a controller has shown, by bridge (OpenFlow 1.2 roles).
     generations: BTreeMap<String, u64>,
+    /// Bridges that would switch by themselves without their controllers.
+    fail_open: BTreeMap<String, FailOpen>,
 }
 
 impl Controllers {
     /// No connections yet.
     pub fn new(clock: Clock) -> Controllers {
-        let (sender, events) = mpsc::unbounded_channel();
         Controllers {
             clock,
-            events,
-            sender,
-            endpoints: BTreeMap::new(),
-            configs: BTreeMap::new(),
+            bell: Arc::new(Notify::new()),
+            entries: BTreeMap::new(),
+            listening: BTreeMap::new(),
+            snoops: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_id: 0,
             generations: BTreeMap::new(),
+            fail_open: BTreeMap::new(),
         }
     }
 
-    /// What has arrived; waits for it.
-    pub async fn next(&mut self) -> Event {
-        match self.events.recv().await {
-            Some(event) => event,
-            // We hold a sender ourselves.
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What has arrived already.
-    pub fn try_next(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
+    /// Waits until something may have arrived.
+    pub async fn ready(&self) {
+        self.bell.notified().await;
     }
 
     /// When connections are to be looked at.
     pub fn deadline(&self) -> Time {
-        self.connections
-            .values()
-            .map(|c| c.next_deadline())
-            .min()
-            .unwrap_or(Time::NEVER)
+        let now = self.clock.now();
+        let connections = self.connections.values().map(Connection::deadline);
+        let fail_open = self.fail_open.iter();
+        let fail_open = fail_open.map(|(bridge, f)| f.deadline(now, self.absence(bridge)));
+        connections.chain(fail_open).min().unwrap_or(Time::NEVER)
     }
 
     /// Listens and connects as the switch's configuration says.
     pub fn configure(&mut self, switch: &mut Switch) {
         let mut wanted = BTreeMap::new();
         for (name, bridge) in &switch.bridges {
-            let rundir = daemon::dirs::rundir();
-            for suffix in ["mgmt", "snoop"] {
-                let target = format!(
-                    "punix:{}",
-                    rundir.join(format!("{name}.{suffix}")).display()
-                );
-                let config = ControllerConfig {
-                    uuid: None,
-                    target: target.clone(),
-                    inactivity_probe: Duration::ZERO,
-                    max_backoff: Duration::from_secs(8),
-                    primary: false,
+            let versions = bridge.config.protocols;
+            let management = ControllerConfig {
+                uuid: None,
+                target: format!("punix:{}", socket_of(name, "mgmt")),
+                inactivity_probe: Duration::ZERO,
+                max_backoff: Duration::from_secs(8),
+                primary: false,
+            };
+            for config in bridge.config.controllers.iter().chain([&management]) {
+                let entry = Entry {
+                    config: config.clone(),
+                    versions,
                 };
-                wanted.insert((name.clone(), target), config);
-            }
-            for c in &bridge.config.controllers {
-                wanted.insert((name.clone(), c.target.clone()), c.clone());
+                wanted.insert((name.clone(), config.target.clone()), entry);
             }
         }
-        let gone: Vec<_> = self
-            .endpoints
-            .keys()
-            .filter(|k| !wanted.contains_key(*k))
-            .cloned()
-            .collect();
-        for key in gone {
-            self.endpoints.remove(&key);
+        let before = std::mem::take(&mut self.entries);
+        for (key, entry) in &before {
+            let (bridge, target) = key;
+            match wanted.get(key) {
+                None => tracing::info!(target: "connmgr",
+                    "{bridge}: removed {} controller \"{target}\"", word(entry.kind())),
+                Some(new) if new.versions != entry.versions => tracing::info!(target: "connmgr",
+                    "{bridge}: Changes to controller \"{target}\" expects re-initialization: \
+                     Re-initializing now."),
+                Some(_) => continue,
+            }
+            self.listening.remove(key);
             self.connections
-                .retain(|_, c| (&c.bridge, &c.target) != (&key.0, &key.1));
+                .retain(|_, c| (&c.bridge, &c.target) != (bridge, target));
         }
-        for (key, config) in &wanted {
-            let same = self.configs.get(key) == Some(config);
-            if self.endpoints.contains_key(key) && same {
-                continue;
-            }
-            if !same {
-                self.endpoints.remove(key);
-                self.connections
-                    .retain(|_, c| (&c.bridge, &c.target) != (&key.0, &key.1));
-            }
-            match Target::parse(&config.target) {
-                Ok(target) => {
-                    let endpoint = Endpoint::start(
-                        &self.clock,
-                        key.0.clone(),
-                        config.target.clone(),
-                        target,
-                        config.max_backoff,
-                        self.sender.clone(),
-                    );
-                    match endpoint {
-                        Ok(endpoint) => {
-                            self.endpoints.insert(key.clone(), endpoint);
-                        }
-                        Err(why) => tracing::error!(target: "bridge",
-                            "failed to listen on {} for bridge {}: {why}", key.1, key.0),
+        self.entries = wanted;
+        for (key, entry) in self.entries.clone() {
+            let known = before
+                .get(&key)
+                .is_some_and(|b| b.versions == entry.versions);
+            if known && self.stands(&key) {
+                for c in self.connections.values_mut() {
+                    if (&c.bridge, &c.target) == (&key.0, &key.1) {
+                        c.kind = entry.kind();
+                        c.configure(entry.machine(c.is_active()));
                     }
                 }
-                Err(why) => tracing::error!(target: "bridge",
-                    "bridge {}: controller {}: {why}", key.0, key.1),
+            } else {
+                self.start(key, &entry);
             }
         }
-        self.configs = wanted;
-        for c in self.connections.values_mut() {
-            if let Some(bridge) = switch.bridges.get(&c.bridge) {
-                c.allowed = bridge.config.protocols;
-            }
-        }
+        self.configure_snoops(switch);
+        self.configure_fail_open(switch);
         self.update_misses(switch);
+    }
+
+    /// Whether we listen for it or call it.
+    fn stands(&self, key: &Key) -> bool {
+        let calls = |c: &Connection| (&c.bridge, &c.target) == (&key.0, &key.1) && c.is_active();
+        self.listening.contains_key(key) || self.connections.values().any(calls)
+    }
+
+    fn start(&mut self, key: Key, entry: &Entry) {
+        let (bridge, target) = &key;
+        match Target::parse(target) {
+            Err(_) => {
+                return tracing::warn!(target: "connmgr",
+                    "{bridge}: unsupported controller \"{target}\"");
+            }
+            Ok(Target::Passive(passive)) => {
+                match Listening::start(&passive, self.bell.clone(), self.clock.clone()) {
+                    Ok(listening) => self.listening.insert(key.clone(), listening),
+                    Err(why) => {
+                        return tracing::error!(target: "bridge",
+                            "failed to listen on {target} for bridge {bridge}: {why}");
+                    }
+                };
+            }
+            Ok(Target::Active(call)) => {
+                let (kind, config) = (entry.kind(), entry.machine(true));
+                let (clock, bell) = (&self.clock, &self.bell);
+                let c = Connection::active(key.clone(), kind, config, call, clock, bell);
+                self.add(c);
+            }
+        }
+        tracing::info!(target: "connmgr",
+            "{}: added {} controller \"{}\"", key.0, word(entry.kind()), key.1);
+    }
+
+    fn add(&mut self, c: Connection) {
+        self.next_id += 1;
+        self.connections.insert(ConnId(self.next_id), c);
+        // It has something to do at once.
+        self.bell.notify_one();
+    }
+
+    fn configure_snoops(&mut self, switch: &Switch) {
+        self.snoops
+            .retain(|name, _| switch.bridges.contains_key(name));
+        for name in switch.bridges.keys() {
+            if self.snoops.contains_key(name) {
+                continue;
+            }
+            let path = socket_of(name, "snoop");
+            let passive = daemon::stream::Passive::Unix(path.clone().into());
+            match Listening::start(&passive, self.bell.clone(), self.clock.clone()) {
+                Ok(listening) => {
+                    self.snoops.insert(name.clone(), listening);
+                }
+                Err(why) => tracing::error!(target: "connmgr",
+                    "failed to listen on punix:{path}: {why}"),
+            }
+        }
+    }
+
+    fn configure_fail_open(&mut self, switch: &mut Switch) {
+        let would = |b: &BridgeState| {
+            b.config.fail_mode == FailMode::Standalone
+                && b.config.controllers.iter().any(|c| c.primary)
+        };
+        for (name, _) in switch.bridges.iter().filter(|(_, b)| would(b)) {
+            self.fail_open.entry(name.clone()).or_default();
+        }
+        let mut over = Vec::new();
+        self.fail_open.retain(|name, f| {
+            let stays = switch.bridges.get(name).is_some_and(would);
+            if !stays && f.recover().is_some() {
+                over.push(name.clone());
+            }
+            stays
+        });
+        for name in over {
+            switch.end_fail_open(&name);
+        }
     }
 
     /// Connects anew (`bridge/reconnect`).
     pub fn reconnect(&mut self, bridge: Option<&str>) {
-        self.connections
-            .retain(|_, c| bridge.is_some_and(|b| b != c.bridge));
-    }
-
-    /// Something arrived.
-    pub fn handle(&mut self, event: Event, switch: &mut Switch) {
-        match event {
-            Event::Opened {
-                bridge,
-                target,
-                outgoing,
-                reply,
-            } => {
-                self.next_id += 1;
-                let id = ConnId(self.next_id);
-                let key = (bridge.clone(), target.clone());
-                let (Some(config), Some(b)) = (self.configs.get(&key), switch.bridges.get(&bridge))
-                else {
-                    return;
-                };
-                let kind = if target.ends_with(".snoop") {
-                    ConnectionKind::Snoop
-                } else if config.primary && !target.starts_with('p') {
-                    ConnectionKind::Primary
-                } else {
-                    ConnectionKind::Service
-                };
-                let allowed = b.config.protocols;
-                let now = self.clock.now();
-                let probe = config.inactivity_probe;
-                let mut c =
-                    Connection::new(id, bridge, target, kind, allowed, probe, now, outgoing);
-                c.hello();
-                self.connections.insert(id, c);
-                let _ = reply.send(id);
-                self.update_misses(switch);
-            }
-            Event::Closed { id } => {
-                self.connections.remove(&id);
-                self.update_misses(switch);
-            }
-            Event::Bytes { id, message } => self.message(id, &message, switch),
-        }
-    }
-
-    fn message(&mut self, id: ConnId, bytes: &[u8], switch: &mut Switch) {
-        let now = self.clock.now();
-        let Some(c) = self.connections.get_mut(&id) else {
-            return;
-        };
-        c.heard(now);
-        if c.kind == ConnectionKind::Snoop {
-            return;
-        }
-        if c.version.is_none() {
-            let negotiated = c.negotiate(bytes);
-            match negotiated {
-                Ok(true) => self.update_misses(switch),
-                Ok(false) => {}
-                Err(why) => {
-                    tracing::warn!(target: "rconn", "{}<->{}: {why}", c.bridge, c.target);
-                    self.connections.remove(&id);
-                }
-            }
-            return;
-        }
-        let Some(mut c) = self.connections.remove(&id) else {
-            return;
-        };
-        self.snoop(&c, bytes);
-        dispatch::dispatch(&mut c, bytes, switch, self);
-        if !c.is_closed() {
-            self.connections.insert(id, c);
-        }
-        self.tell_notices(switch);
-        self.update_misses(switch);
-    }
-
-    /// Copies what passes a primary connection to those who listen in.
-    fn snoop(&mut self, of: &Connection, bytes: &[u8]) {
-        if of.kind != ConnectionKind::Primary {
-            return;
-        }
         for c in self.connections.values_mut() {
-            if c.kind == ConnectionKind::Snoop && c.bridge == of.bridge {
-                c.send_raw(bytes.to_vec());
+            if bridge.is_none_or(|b| b == c.bridge) {
+                c.reconnect();
             }
+        }
+        self.connections.retain(|_, c| !c.is_closed());
+        self.bell.notify_one();
+    }
+
+    /// Does what there is to do, a bounded amount of it. True if there is more.
+    pub fn run(&mut self, switch: &mut Switch) -> bool {
+        self.accept();
+        let ids: Vec<ConnId> = self.connections.keys().copied().collect();
+        let mut changed = false;
+        let mut more = false;
+        for id in ids {
+            let Some(mut c) = self.connections.remove(&id) else {
+                continue;
+            };
+            let before = c.version();
+            c.tick();
+            for _ in 0..TURN {
+                let Some(bytes) = c.take() else { break };
+                self.recover(&c, switch);
+                dispatch::dispatch(&mut c, &bytes, switch, self);
+                self.tell_notices(switch, Some(&mut c));
+            }
+            more |= c.has_next();
+            changed |= c.version() != before || c.version().is_some();
+            if c.is_closed() {
+                changed = true;
+            } else {
+                self.connections.insert(id, c);
+            }
+        }
+        self.tell_packet_ins(switch);
+        self.tell_notices(switch, None);
+        self.run_fail_open(switch);
+        if changed {
+            self.update_misses(switch);
+        }
+        more
+    }
+
+    fn accept(&mut self) {
+        let mut arrived = Vec::new();
+        for (key, listening) in &mut self.listening {
+            while let Some((pipe, name)) = listening.try_next() {
+                arrived.push((key.clone(), pipe, name));
+            }
+        }
+        for (key, pipe, name) in arrived {
+            let Some(entry) = self.entries.get(&key) else {
+                continue;
+            };
+            let (kind, config) = (entry.kind(), entry.machine(false));
+            let (clock, bell) = (&self.clock, &self.bell);
+            let c = Connection::passive(key, &name, kind, config, pipe, clock, bell);
+            self.add(c);
+        }
+        let mut listeners = Vec::new();
+        for (bridge, listening) in &mut self.snoops {
+            while let Some((pipe, _)) = listening.try_next() {
+                listeners.push((bridge.clone(), pipe));
+            }
+        }
+        for (bridge, pipe) in listeners {
+            self.snoop(&bridge, pipe);
+        }
+    }
+
+    /// Lets somebody listen in on the bridge's most important controller.
+    fn snoop(&mut self, bridge: &str, pipe: Pipe) {
+        let calls = self.connections.values_mut();
+        let calls = calls.filter(|c| c.bridge == bridge && c.is_active());
+        match calls.max_by_key(|c| c.importance()) {
+            Some(c) => c.add_snoop(pipe),
+            None => tracing::info!(target: "connmgr", "no controller connection to snoop"),
         }
     }
 
@@ -252,42 +344,24 @@ impl Controllers {
         for name in names {
             let wants = self.connections.values().any(|c| {
                 c.bridge == name
-                    && c.kind != ConnectionKind::Snoop
-                    && c.controller_id == 0
-                    && c.version.is_none_or(|v| v < Version::Of13)
+                    && c.session.controller_id == 0
+                    && c.version().is_some_and(|v| v < Version::Of13)
             });
             switch.set_miss_to_controller(&name, wants);
-        }
-    }
-
-    /// What there is to do without anything arriving.
-    pub fn run(&mut self, switch: &mut Switch) {
-        self.tell_packet_ins(switch);
-        self.tell_notices(switch);
-        let now = self.clock.now();
-        let mut dead = Vec::new();
-        for c in self.connections.values_mut() {
-            if !c.keep_alive(now) {
-                tracing::error!(target: "rconn",
-                    "{}<->{}: no response to inactivity probe after {} seconds, disconnecting",
-                    c.bridge, c.target, c.probe.as_secs());
-                dead.push(c.id);
-            }
-        }
-        for id in dead {
-            self.connections.remove(&id);
         }
     }
 
     fn tell_packet_ins(&mut self, switch: &mut Switch) {
         for (kind, backer) in &mut switch.backers {
             for event in backer.take_packet_ins() {
-                let of = |b: &&crate::switch::BridgeState| b.id == event.bridge && b.kind == *kind;
+                let of = |b: &&BridgeState| b.id == event.bridge && b.kind == *kind;
                 let Some(bridge) = switch.bridges.values().find(of) else {
                     continue;
                 };
                 for c in self.connections.values_mut() {
-                    if c.bridge == bridge.config.name && c.controller_id == event.controller_id {
+                    if c.bridge == bridge.config.name
+                        && c.session.controller_id == event.controller_id
+                    {
                         c.packet_in(&event.message);
                     }
                 }
@@ -295,10 +369,12 @@ impl Controllers {
         }
     }
 
-    fn tell_notices(&mut self, switch: &mut Switch) {
+    /// Tells everyone what has happened; `current` is not in its place just now.
+    fn tell_notices(&mut self, switch: &mut Switch, mut current: Option<&mut Connection>) {
         for (name, bridge) in &mut switch.bridges {
             for notice in bridge.ofproto.take_notices() {
-                for c in self.connections.values_mut().filter(|c| c.bridge == *name) {
+                let all = self.connections.values_mut().chain(current.as_deref_mut());
+                for c in all.filter(|c| c.bridge == *name) {
                     match &notice {
                         Notice::FlowRemoved(m) => c.flow_removed(m),
                         Notice::PortStatus(m) => c.port_status(m),
@@ -310,51 +386,88 @@ impl Controllers {
 
     /// Another controller of the bridge became primary: the others that were are not any more.
     fn demote_others(&mut self, bridge: &str) {
+        let generation = self.generations.get(bridge).copied();
         for c in self.connections.values_mut().filter(|c| c.bridge == bridge) {
-            c.demote();
+            c.demote(generation);
         }
     }
 
-    /// Status of configured controllers, for the database.
-    pub fn status(&self) -> Vec<Cell> {
-        let mut out = Vec::new();
-        for ((bridge, target), config) in &self.configs {
-            let Some(row) = config.uuid else { continue };
-            if target.starts_with('p') {
-                continue;
+    fn absence(&self, bridge: &str) -> Absence {
+        let primary = |c: &&Connection| c.bridge == bridge && c.kind == ConnectionKind::Primary;
+        let connections = || self.connections.values().filter(primary);
+        let calls = connections().filter(|c| c.is_active());
+        let entries = self.entries.range((bridge.to_owned(), String::new())..);
+        let entries = entries
+            .take_while(|(key, _)| key.0 == bridge)
+            .map(|(_, e)| e);
+        let probes = entries
+            .filter(|e| e.config.primary)
+            .map(|e| e.config.inactivity_probe);
+        Absence {
+            away: calls
+                .map(Connection::failure_duration)
+                .min()
+                .unwrap_or_default(),
+            probe: probes.max().unwrap_or_default(),
+            connected: connections().any(|c| c.version().is_some()),
+            admitted: connections().any(|c| c.machine().is_admitted()),
+        }
+    }
+
+    fn run_fail_open(&mut self, switch: &mut Switch) {
+        let now = self.clock.now();
+        let bridges: Vec<String> = self.fail_open.keys().cloned().collect();
+        for bridge in bridges {
+            let absence = self.absence(&bridge);
+            let step = self
+                .fail_open
+                .get_mut(&bridge)
+                .and_then(|f| f.run(now, absence));
+            match step {
+                None => {}
+                Some(Step::Open) => switch.fail_open(&bridge),
+                Some(Step::Recover) => switch.end_fail_open(&bridge),
+                Some(Step::BogusPacket) => self.bogus_packet(&bridge),
             }
-            let c = self
-                .connections
-                .values()
-                .find(|c| c.bridge == *bridge && c.target == *target && c.version.is_some());
-            self.controller_status(row, c, &mut out);
         }
-        out
     }
 
-    fn controller_status(&self, row: Uuid, c: Option<&Connection>, out: &mut Vec<Cell>) {
-        let mut put = |column, value| {
-            out.push(Cell {
-                table: "Controller",
-                row,
-                column,
-                value,
-            })
-        };
-        put("is_connected", Datum::set([c.is_some()]));
-        let role = c.map(|c| match c.role {
-            openflow::Role::Primary => "master",
-            openflow::Role::Secondary => "slave",
-            _ => "other",
-        });
-        put("role", Datum::set(role));
-        let state = if c.is_some() { "ACTIVE" } else { "BACKOFF" };
-        put("status", Datum::map([("state", state)]));
+    /// A controller that has taken the switch on finds the hidden flow gone before its first
+    /// message is carried out.
+    fn recover(&mut self, c: &Connection, switch: &mut Switch) {
+        if c.kind == ConnectionKind::Primary
+            && c.machine().is_admitted()
+            && let Some(f) = self.fail_open.get_mut(&c.bridge)
+            && f.recover().is_some()
+        {
+            switch.end_fail_open(&c.bridge);
+        }
+    }
+
+    /// Shows controllers a packet of a station that there is not: some act only on packets.
+    fn bogus_packet(&mut self, bridge: &str) {
+        let message = fail_open::bogus_packet(self.clock.now());
+        for c in self.connections.values_mut().filter(|c| c.bridge == bridge) {
+            c.packet_in(&message);
+        }
+    }
+
+    /// How many connections there are, and how many messages wait to leave.
+    pub fn memory(&self) -> (usize, usize) {
+        let connected = self.connections.values().filter(|c| c.version().is_some());
+        let waiting = self.connections.values().map(Connection::backlog);
+        (connected.count(), waiting.sum())
     }
 }
 
-/// The versions that we offer.
-pub(crate) fn hello(allowed: Versions, xid: Xid) -> Vec<u8> {
-    let newest = allowed.newest().unwrap_or(Version::Of10);
-    openflow::encode(newest, xid, &Message::Hello { versions: allowed })
+fn socket_of(bridge: &str, suffix: &str) -> String {
+    let path = daemon::dirs::rundir().join(format!("{bridge}.{suffix}"));
+    path.display().to_string()
+}
+
+fn word(kind: ConnectionKind) -> &'static str {
+    match kind {
+        ConnectionKind::Primary => "primary",
+        ConnectionKind::Service => "service",
+    }
 }

@@ -4,6 +4,7 @@
 //! business of [`controller`](crate::controller).
 
 mod flow_mod;
+mod hidden;
 mod stats;
 mod tables;
 
