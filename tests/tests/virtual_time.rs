@@ -139,3 +139,49 @@ fn a_stopped_clock_stands() {
         (!table.contains("priority=9")).then_some(())
     });
 }
+
+#[test]
+fn dummy_ports_are_wired_to_each_other() {
+    let switch = Switch::dummy(Make::Ours);
+    let socket = switch.path("wire.sock");
+    let socket = socket.display();
+    switch
+        .vsctl(&format!(
+            "add-br br0 -- set bridge br0 datapath_type=dummy -- add-port br0 p1 \
+             -- set interface p1 type=dummy options:pstream=punix:{socket} \
+             -- add-port br0 p2 -- set interface p2 type=dummy options:tx_pcap={} \
+             -- add-br br1 -- set bridge br1 datapath_type=dummy -- add-port br1 p3 \
+             -- set interface p3 type=dummy options:stream=unix:{socket} \
+             -- add-port br1 p4 -- set interface p4 type=dummy options:tx_pcap={}",
+            switch.path("p2.pcap").display(),
+            switch.path("p4.pcap").display()
+        ))
+        .ok();
+    eventually("the wire is there", || {
+        let state = switch.appctl("netdev-dummy/conn-state p3").ok();
+        (state == "p3: connected\n").then_some(())
+    });
+    let state = |words: &str| {
+        switch
+            .appctl(&format!("netdev-dummy/conn-state{words}"))
+            .ok()
+    };
+    assert_eq!(state(""), "p3: connected\n");
+    assert_eq!(state(" p1"), "p1: unknown\n");
+    switch.receive("p2", &ping(1, 2));
+    eventually("a frame crosses to the other bridge", || {
+        (switch.sent("p4").len() == 1).then_some(())
+    });
+    assert_eq!(switch.sent("p4"), [ping(1, 2)]);
+    switch.receive("p4", &ping(2, 1));
+    eventually("its answer comes back", || {
+        (switch.sent("p2").len() == 1).then_some(())
+    });
+    assert_eq!(switch.sent("p2"), [ping(2, 1)]);
+    // A wire that is taken away is no way any more.
+    switch.vsctl("remove interface p3 options stream").ok();
+    assert_eq!(state(" p3"), "p3: unknown\n");
+    switch.receive("p2", &ping(1, 3));
+    switch.appctl("revalidator/wait").ok();
+    assert_eq!(switch.sent("p4"), [ping(1, 2)]);
+}

@@ -1,5 +1,6 @@
 //! `ovs-vswitchd`: the switch daemon.
 
+mod dummy_wire;
 mod provider;
 
 use clock::Clock;

@@ -154,6 +154,7 @@ impl Daemon {
 
     /// Runs until it is told to exit.
     pub async fn run(mut self) {
+        self.listen_to_dummies();
         let clock = self.switch.clock().clone();
         loop {
             let deadline = if self.turn() {
@@ -205,6 +206,13 @@ impl Daemon {
         let more = self.controllers.run(&mut self.switch);
         self.write_status();
         busy || more
+    }
+
+    /// What a dummy port has received is taken at the next turn.
+    fn listen_to_dummies(&mut self) {
+        let bell = self.upcalls.clone();
+        let bell = Arc::new(move || bell.notify_one());
+        self.switch.provider_mut().set_bell(bell);
     }
 
     /// Makes the switch what the database says, if that has changed.

@@ -67,6 +67,14 @@ pub trait Provider {
     /// Applies options that an open port can change.
     fn configure_port(&mut self, name: &str, options: &BTreeMap<String, String>);
 
+    /// `bell` is rung when a dummy port has received something from its far side.
+    fn set_bell(&mut self, _bell: Arc<dyn Fn() + Send + Sync>) {}
+
+    /// Whether a dummy port's far side is there, as `netdev-dummy/conn-state` says it.
+    fn far_side(&self, _name: &str) -> &'static str {
+        "unknown"
+    }
+
     /// A port that was closed may be opened again.
     fn closed(&mut self, name: &str);
 

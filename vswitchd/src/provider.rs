@@ -1,5 +1,6 @@
 //! What this process can open: the only place that names datapaths, ports and devices.
 
+use crate::dummy_wire::{Bell, DummyWire};
 use clock::Clock;
 use hal::{Datapath, DeviceWatch, FlowDevice, PacketPort as _};
 use hal_sim::{Settings, SimDevice};
@@ -33,6 +34,7 @@ const POLL_THREADS: usize = 1;
 struct Shared {
     port: DummyPort,
     users: usize,
+    wire: Option<DummyWire>,
 }
 
 /// What this process can open.
@@ -42,6 +44,8 @@ pub struct LocalProvider {
     dummies: BTreeMap<String, Shared>,
     /// How many dummy ports there have been: the next one's address.
     dummy_count: u32,
+    /// Rung when a dummy port has received something.
+    bell: Bell,
 }
 
 impl LocalProvider {
@@ -52,6 +56,7 @@ impl LocalProvider {
             dummy,
             dummies: BTreeMap::new(),
             dummy_count: 0,
+            bell: Arc::new(|| {}),
         }
     }
 
@@ -76,9 +81,37 @@ impl LocalProvider {
         let shared = Shared {
             port: port.clone(),
             users: 1,
+            wire: None,
         };
         self.dummies.insert(request.name.to_owned(), shared);
+        self.connect_dummy(request.name, request.options);
         Ok(Opened::Port(Arc::new(port)))
+    }
+
+    /// Connects a dummy port as its options say.
+    fn connect_dummy(&mut self, name: &str, options: &BTreeMap<String, String>) {
+        let Some(open) = self.dummies.get_mut(name) else {
+            return;
+        };
+        let (pstream, stream) = (options.get("pstream"), options.get("stream"));
+        if let (Some(pstream), Some(stream)) = (pstream, stream) {
+            tracing::warn!(target: "netdev_dummy",
+                "Open failed: both {pstream} and {stream} are configured");
+            return;
+        }
+        let wanted = pstream.or(stream);
+        if wanted.map(String::as_str) == open.wire.as_ref().map(DummyWire::address) {
+            return;
+        }
+        // The old one's address may be the new one's.
+        open.wire = None;
+        let Some(address) = wanted else { return };
+        let (port, clock) = (open.port.clone(), self.clock.clone());
+        let bell = self.bell.clone();
+        match DummyWire::open(port, address, pstream.is_some(), clock, bell) {
+            Ok(wire) => open.wire = Some(wire),
+            Err(why) => tracing::warn!(target: "netdev_dummy", "{why}"),
+        }
     }
 
     fn is_dummy_datapath(&self, kind: &str) -> bool {
@@ -215,6 +248,20 @@ impl Provider for LocalProvider {
             && let Err(e) = set_options(&open.port, options)
         {
             tracing::warn!(target: "netdev_dummy", "{name}: {e}");
+        }
+        self.connect_dummy(name, options);
+    }
+
+    fn set_bell(&mut self, bell: Bell) {
+        self.bell = bell;
+    }
+
+    fn far_side(&self, name: &str) -> &'static str {
+        let wire = self.dummies.get(name).and_then(|open| open.wire.as_ref());
+        match wire.and_then(DummyWire::is_connected) {
+            Some(true) => "connected",
+            Some(false) => "disconnected",
+            None => "unknown",
         }
     }
 

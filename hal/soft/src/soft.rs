@@ -8,7 +8,7 @@ use clock::{Clock, Time};
 use hal::{
     Datapath, DatapathError, DatapathStats, DpPort, Execute, FlowEntry, FlowPut, FlowStats,
     LinkState, PacketPort, PollClass, PortBackend, PortCounters, PortError, PortInfo, ResumeTable,
-    Ufid, Upcall, Work,
+    Ufid, Upcall, UpcallKind, Work,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -113,6 +113,31 @@ impl Soft {
                 .find(|n| !self.ports.contains_key(n))
                 .unwrap_or_default()),
         }
+    }
+
+    /// Says which packet comes up, to those who debug.
+    fn log_upcall(&self, upcall: &Upcall) {
+        if !tracing::event_enabled!(target: "dpif_netdev", tracing::Level::DEBUG) {
+            return;
+        }
+        let kind = match upcall.kind {
+            UpcallKind::Miss => "miss",
+            UpcallKind::Action(_) => "action",
+        };
+        let key = upcall.key.expand();
+        let shown = packet::odp::FlowText {
+            key: &key,
+            mask: None,
+            verbose: true,
+            port_name: &|_| None,
+        };
+        let hex: String = upcall
+            .packet
+            .frame()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        tracing::debug!(target: "dpif_netdev", "ovs-{}: {kind} upcall:\n{shown}\n{hex}", self.kind);
     }
 
     fn entry(flow: &Flow) -> FlowEntry {
@@ -278,7 +303,9 @@ impl Datapath for Soft {
     }
 
     fn upcalls(&mut self, max: usize) -> Vec<Upcall> {
-        self.upcalls.take(max)
+        let upcalls = self.upcalls.take(max);
+        upcalls.iter().for_each(|u| self.log_upcall(u));
+        upcalls
     }
 
     fn on_upcall(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
@@ -332,7 +359,7 @@ fn log_flow(put: &FlowPut) {
         let v6 = put.key.get(packet::FieldId::EthType) == 0x86dd;
         let actions = hal::text::format_actions(&put.actions, v6, &|_| None);
         tracing::debug!(target: "dpif_netdev",
-            "flow_add: ufid:{} {shown}, actions:{actions}", put.ufid);
+            "flow_add: ufid:{0} mega_ufid:{0} {shown}, actions:{actions}", put.ufid);
     }
 }
 

@@ -63,6 +63,12 @@ static COMMANDS: &[Command] = &[
     command("fdb/stats-clear", "[bridge]", (0, 1), fdb::stats_clear),
     command("fdb/stats-show", "bridge", (1, 1), fdb::stats_show),
     command(
+        "netdev-dummy/conn-state",
+        "[netdev]",
+        (0, 1),
+        netdev_dummy::conn_state,
+    ),
+    command(
         "netdev-dummy/receive",
         "name packet|flow [options]",
         (2, ANY),

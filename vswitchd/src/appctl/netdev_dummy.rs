@@ -92,6 +92,24 @@ pub(super) fn receive(switch: &mut Switch, args: &[String], _: Format) -> Outcom
     text("")
 }
 
+pub(super) fn conn_state(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let provider = switch.provider();
+    if let Some(name) = args.first() {
+        return text(format!("{name}: {}\n", provider.far_side(name)));
+    }
+    let names = switch.bridges.values().flat_map(|b| b.interfaces.keys());
+    let mut names: Vec<_> = names.filter(|n| provider.dummy(n).is_some()).collect();
+    names.sort_unstable();
+    let lines = names.iter().map(|name| (name, provider.far_side(name)));
+    // Ports that are connected to nothing by intention are left out.
+    let lines = lines.filter(|(_, state)| *state != "unknown");
+    text(
+        lines
+            .map(|(n, s)| format!("{n}: {s}\n"))
+            .collect::<String>(),
+    )
+}
+
 pub(super) fn set_admin(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
     let up = match args.last().map(|s| s.to_ascii_lowercase()).as_deref() {
         Some("up") => true,

@@ -41,6 +41,8 @@ pub(crate) mod protocol {
 }
 
 /// The bit of the VLAN register that says that there is a tag (on the wire: drop eligible).
+/// More bytes after a packet than this say that its length is not to be trusted.
+const MAX_PADDING: usize = 0xffff;
 const TAGGED: u16 = 0x1000;
 const FRAGMENT: u8 = 1;
 const LATER_FRAGMENT: u8 = 2;
@@ -235,7 +237,7 @@ impl Headers {
         let Some(padding) = body.len().checked_sub(total) else {
             return;
         };
-        if total < length || padding > 255 {
+        if total < length || padding > MAX_PADDING {
             return;
         }
         self.padding = padding;
@@ -260,7 +262,7 @@ impl Headers {
         let length = usize::from(ip.payload_length());
         let payload = body.get(40..40 + length)?;
         let padding = body.len() - 40 - length;
-        if padding > 255 {
+        if padding > MAX_PADDING {
             return None;
         }
         self.padding = padding;

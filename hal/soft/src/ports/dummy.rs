@@ -11,7 +11,7 @@ use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use std::time::Duration;
 const RX_QUEUE: usize = 100;
 /// Sent frames that are kept for a test to take.
 const TX_KEPT: usize = 1024;
+
+/// Takes each frame that a port sends.
+pub type FarSide = Box<dyn Fn(&[u8]) + Send>;
 
 #[derive(Default)]
 struct State {
@@ -30,8 +33,11 @@ struct State {
     counters: PortCounters,
     tx_pcap: Option<PcapWriter<File>>,
     rx_pcap: Option<PcapWriter<File>>,
+    /// Where sent and received frames are written.
+    pcap_paths: [Option<PathBuf>; 2],
     /// Received frames go where sent ones go.
     one_pcap: bool,
+    far_side: Option<FarSide>,
     rx_taken: bool,
 }
 
@@ -94,6 +100,11 @@ impl DummyPort {
         true
     }
 
+    /// Hands each frame that is sent to `far_side`, which must not wait; none = nobody is there.
+    pub fn set_far_side(&self, far_side: Option<FarSide>) {
+        self.state().far_side = far_side;
+    }
+
     /// Keeps sent frames from now on, for [`DummyPort::take_sent`].
     pub fn keep_sent(&self) {
         self.state().keep_sent = true;
@@ -104,8 +115,13 @@ impl DummyPort {
         self.state().sent.drain(..).collect()
     }
 
-    /// Writes sent frames to one pcap file and received ones to another; none ends it.
+    /// Writes sent frames to one pcap file and received ones to another; none ends it. Files that
+    /// are being written already go on.
     pub fn set_pcaps(&self, tx: Option<&Path>, rx: Option<&Path>) -> Result<(), PortError> {
+        let paths = [tx, rx].map(|p| p.map(Path::to_owned));
+        if self.state().pcap_paths == paths {
+            return Ok(());
+        }
         let open = |path: Option<&Path>| match path {
             None => Ok(None),
             Some(path) => create_pcap(path).map(Some),
@@ -113,6 +129,7 @@ impl DummyPort {
         let (tx_file, rx_file) = (open(tx)?, if rx == tx { None } else { open(rx)? });
         let mut s = self.state();
         s.one_pcap = tx.is_some() && tx == rx;
+        s.pcap_paths = paths;
         s.tx_pcap = tx_file;
         s.rx_pcap = rx_file;
         Ok(())
@@ -249,6 +266,9 @@ impl TxQueue for DummyTx {
         s.counters.tx_packets += 1;
         s.counters.tx_bytes += frame.len() as u64;
         record(&mut s.tx_pcap, frame);
+        if let Some(far_side) = &s.far_side {
+            far_side(frame);
+        }
         if s.keep_sent {
             if s.sent.len() >= TX_KEPT {
                 s.sent.pop_front();
