@@ -83,11 +83,24 @@ impl FlowText<'_> {
                 self.mask.is_some() && self.mask_of(slot) != 0
             }
         };
+        if self.mask.is_none() || self.mask_of(RECIRC_ID) != 0 || self.verbose {
+            self.plain(out, "recirc_id", RECIRC_ID);
+        }
+        if present(DP_HASH) {
+            self.plain(out, "dp_hash", DP_HASH);
+        }
         if present(SKB_PRIORITY) {
             self.plain(out, "skb_priority", SKB_PRIORITY);
         }
         if TUN_DST.get(self.key) != 0 || TUN_IPV6_DST.get(self.key) != 0 {
             self.tunnel(out);
+        }
+        if self.mask_of(IN_PORT) == IN_PORT.max() {
+            let port = IN_PORT.get(self.key) as u32;
+            let text = (self.port_name)(port).unwrap_or_else(|| port.to_string());
+            out.push(format!("in_port({text})"));
+        } else if self.verbose {
+            out.push(format!("in_port({}/0)", IN_PORT.get(self.key)));
         }
         if present(PKT_MARK) {
             self.plain(out, "skb_mark", PKT_MARK);
@@ -115,21 +128,8 @@ impl FlowText<'_> {
         if CT_IPV6_SRC.get(self.key) != 0 {
             self.members(out, "ct_tuple6", &attr::CT_TUPLE6);
         }
-        if self.mask.is_none() || self.mask_of(RECIRC_ID) != 0 || self.verbose {
-            self.plain(out, "recirc_id", RECIRC_ID);
-        }
-        if present(DP_HASH) {
-            self.plain(out, "dp_hash", DP_HASH);
-        }
-        if self.mask_of(IN_PORT) == IN_PORT.max() {
-            let port = IN_PORT.get(self.key) as u32;
-            let text = (self.port_name)(port).unwrap_or_else(|| port.to_string());
-            out.push(format!("in_port({text})"));
-        } else if self.verbose {
-            out.push(format!("in_port({}/0)", IN_PORT.get(self.key)));
-        }
         let (kind, mask) = (PACKET_TYPE.get(self.key), self.mask_of(PACKET_TYPE));
-        if self.mask.is_some() && mask == PACKET_TYPE.max() {
+        if (self.mask.is_some() || self.verbose) && mask == PACKET_TYPE.max() {
             out.push(format!(
                 "packet_type(ns={},id={})",
                 kind >> 16,
