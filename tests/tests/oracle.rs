@@ -23,6 +23,7 @@ struct Outcome {
 
 /// A switch with the bridge that all cases use, and how much of each port's capture is known.
 struct Player {
+    make: Make,
     switch: Switch,
     seen: BTreeMap<u32, usize>,
 }
@@ -36,7 +37,7 @@ impl Player {
         );
         switch.appctl("time/stop").ok();
         let seen = (1..=PORTS).map(|n| (n, 0)).collect();
-        Player { switch, seen }
+        Player { make, switch, seen }
     }
 
     /// Installs the case's table and sends its packets.
@@ -51,6 +52,11 @@ impl Player {
                 "netdev-dummy/receive",
                 &[&format!("p{port}"), &end_to_end::frame::hex(frame)],
             );
+            // With its time stopped the original does not see that its flows have become stale:
+            // what a packet has taught NORMAL would not count for the next.
+            if self.make == Make::Original && case.learns() {
+                switch.control("revalidator/purge", &[]);
+            }
         }
         without_xid(&done.err)
     }
@@ -164,16 +170,6 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn oracle_random_tables_and_packets() {
-    agree(Case::new);
-}
-
-#[test]
-#[ignore = "with time stopped the original forwards by stale megaflows after NORMAL learns"]
-fn oracle_random_tables_and_packets_whole() {
-    agree(Case::whole);
-}
-
-fn agree(make: impl Fn(u64) -> Case) {
     let first = setting("HALYARD_ORACLE_SEED", 1);
     let cases = setting("HALYARD_ORACLE_CASES", 500);
     let mut ours = Player::new(Make::Ours);
@@ -181,7 +177,7 @@ fn agree(make: impl Fn(u64) -> Case) {
     let mut failed = Vec::new();
     let (mut forwarded, mut refused) = (0, 0);
     for seed in first..first + cases {
-        let case = make(seed);
+        let case = Case::new(seed);
         let (mine, judge) = thread::scope(|scope| {
             let mine = scope.spawn(|| ours.play(&case));
             let judge = theirs.play(&case);

@@ -578,7 +578,7 @@ impl Backer {
         if now - used > pass.idle {
             self.remove(ufid);
         } else if stale {
-            self.translate_again(ufid, &entry, now);
+            self.translate_again(ufid);
             return TRANSLATE_COST;
         }
         VISIT_COST
@@ -614,7 +614,7 @@ impl Backer {
         }
     }
 
-    fn translate_again(&mut self, ufid: Ufid, entry: &FlowEntry, now: Time) {
+    fn translate_again(&mut self, ufid: Ufid) {
         let Some(put) = self.ukeys.get(&ufid).map(|u| u.put.clone()) else {
             return;
         };
@@ -629,15 +629,10 @@ impl Backer {
         if self.mask_of(&outcome, &put.key) != put.mask {
             return self.remove(ufid);
         }
-        if entry.stats.packets != 0 {
-            // The address was learned when the packets came; only a later loss is made good.
-            let fresh = entry
-                .stats
-                .used
-                .is_some_and(|u| now - u < Duration::from_secs(1));
-            if fresh {
-                self.apply(&outcome.effects, now);
-            }
+        // What its packets teach is news (a station has moved, or was forgotten): the next one
+        // must come up to teach it.
+        if !outcome.effects.is_empty() {
+            return self.remove(ufid);
         }
         let actions: Arc<[Action]> = match outcome.slow {
             Some(reason) => Arc::new([Action::Userspace(UserCookie::SlowPath(reason))]),

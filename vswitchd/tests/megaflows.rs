@@ -444,3 +444,33 @@ fn a_change_is_taken_in_small_steps_and_packets_wait_for_the_last_one() {
     assert_ne!(new, sent_to(&before[0]));
     assert!(after.iter().all(|e| sent_to(e) == new));
 }
+
+#[test]
+fn a_station_that_moves_to_and_fro_is_followed_packet_by_packet() {
+    use packet::FieldId::*;
+    let mut switch = switch();
+    add(&mut switch, "actions=NORMAL");
+    let mut s = FlowState::default();
+    s.set(EthSrc, 0x0200_0000_0004);
+    s.set(EthDst, 0x0200_0000_0001);
+    s.set(EthType, 0x1234);
+    // Ports 1 and 2 are in VLAN 1 alike.
+    let mut tagged = s.clone();
+    tagged.set(VlanTci, 0x1001);
+    for (name, state, number) in [("p1", &tagged, 1), ("p2", &s, 2)].repeat(3) {
+        let dummy = switch.provider().dummy(name).unwrap();
+        dummy.inject(compose(state, 20));
+        switch.run_until_idle();
+        let (bridge, backer) = switch.bridge_mut("br0").unwrap();
+        let macs = &backer.world.bridge(bridge.id).unwrap().macs;
+        let key = vswitchd::mac::MacKey {
+            vlan: 1,
+            mac: 0x0200_0000_0004,
+        };
+        assert_eq!(
+            macs.get(key).unwrap().port,
+            openflow::OfPort(number),
+            "{name}"
+        );
+    }
+}
