@@ -16,6 +16,7 @@ mod strings;
 use crate::error::{DecodeError, OfError, Result};
 use crate::wire::{Reader, Writer};
 use packet::{FieldId, OxmClass};
+use std::sync::LazyLock;
 
 pub use matching::encode_oxm_entries;
 pub(crate) use matching::{
@@ -91,13 +92,19 @@ pub(crate) fn pull_header(r: &mut Reader<'_>) -> std::result::Result<FieldHeader
 
 /// The row under which `field` is sent in `version` (a wire number; 0 = prefer Nicira's).
 pub fn row_of(field: FieldId, version: u8) -> Option<&'static names::Row> {
-    let mut best = None;
-    for row in names::ROWS.iter().filter(|r| r.field == field) {
-        if best.is_none() || version >= row.since {
-            best = Some(row);
+    /// The rows of each field.
+    static BY_FIELD: LazyLock<Vec<Vec<&'static names::Row>>> = LazyLock::new(|| {
+        let mut rows = vec![Vec::new(); packet::FIELD_COUNT];
+        for row in names::ROWS {
+            if let Some(own) = rows.get_mut(row.field as usize) {
+                own.push(row);
+            }
         }
-    }
-    best
+        rows
+    });
+    let rows = BY_FIELD.get(field as usize)?;
+    let known = rows.iter().rev().find(|row| version >= row.since);
+    known.or(rows.first()).copied()
 }
 
 /// The name under which actions show a field.

@@ -261,25 +261,18 @@ fn reply_parts<T: Clone>(
     items: Vec<T>,
     make: &dyn Fn(Vec<T>, bool) -> Message,
 ) {
-    let mut queue = vec![items];
-    let mut parts = Vec::new();
-    // Halves what does not fit; nearly always nothing.
-    while let Some(part) = queue.pop() {
-        let guess = part.len() > 1 && {
-            let sample =
-                openflow::encode_for(c.session.protocol, xid, &make(part[..1].to_vec(), false));
-            sample.len() * part.len() > 16 * REPLY_LIMIT
-        };
-        let fits = !guess && {
-            let bytes = openflow::encode_for(c.session.protocol, xid, &make(part.clone(), false));
-            bytes.len() <= REPLY_LIMIT
-        };
-        if fits || part.len() < 2 {
-            parts.push(part);
-        } else {
-            let (a, b) = part.split_at(part.len() / 2);
-            queue.push(b.to_vec());
-            queue.push(a.to_vec());
+    let mut parts = vec![Vec::new()];
+    let mut size = 0;
+    for item in items {
+        let alone = make(vec![item.clone()], false);
+        let bytes = openflow::encode_for(c.session.protocol, xid, &alone).len();
+        if size != 0 && size + bytes > REPLY_LIMIT {
+            parts.push(Vec::new());
+            size = 0;
+        }
+        size += bytes;
+        if let Some(part) = parts.last_mut() {
+            part.push(item);
         }
     }
     let last = parts.len().saturating_sub(1);
