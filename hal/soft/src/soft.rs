@@ -174,22 +174,17 @@ impl Datapath for Soft {
             }
             _ => 0,
         };
-        let mut tx = Vec::new();
-        for _ in &self.mailboxes {
-            tx.push(port.open_tx()?);
-        }
+        // The first queue may be the best one, and the control thread sends least.
+        let tx: Result<Vec<_>, _> = self.mailboxes.iter().map(|_| port.open_tx()).collect();
         let mut rx = Some(port.take_rx());
-        let mut tx = tx.into_iter();
-        for (i, mailbox) in self.mailboxes.iter().enumerate() {
+        let pollers = self.mailboxes.iter().enumerate().rev();
+        for ((i, mailbox), tx) in pollers.zip(tx?) {
             let rx = if i == poller { rx.take() } else { None };
-            if let Some(tx) = tx.next() {
-                let rx = rx.unwrap_or_default();
-                mailbox.tell(Command::AddPort {
-                    port: number,
-                    tx,
-                    rx,
-                });
-            }
+            mailbox.tell(Command::AddPort {
+                port: number,
+                tx,
+                rx: rx.unwrap_or_default(),
+            });
         }
         self.threads.iter().for_each(PollThread::wake);
         self.settle();

@@ -23,6 +23,12 @@ const SHORT_WAIT: Timespec = Timespec {
     tv_nsec: 200_000,
 };
 
+/// The wait when a descriptor is dead, and so never waits.
+const DEAD_WAIT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
+
 struct Shared {
     bell: Option<OwnedFd>,
     stop: AtomicBool,
@@ -122,10 +128,21 @@ fn wait(poller: &Poller, shared: &Shared) {
     }
     let _ = poll(&mut set, Some(&longest));
     let dead = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-    for end in set.iter().filter(|end| end.revents().intersects(dead)) {
+    let lasting = set.iter().filter(|end| {
         // A device that went away leaves an error on its socket, and no wait lasts until it has
         // been taken.
-        let _ = rustix::net::sockopt::socket_error(end);
+        end.revents().intersects(dead)
+            && !matches!(rustix::net::sockopt::socket_error(end), Ok(Err(_)))
+    });
+    if lasting.count() > 0 {
+        // A tap that was deleted is like this until its port is closed: nothing is waited for that
+        // a pause would miss for long.
+        let bell = shared.bell.as_ref();
+        let mut bell: Vec<_> = bell
+            .map(|b| PollFd::new(b, PollFlags::IN))
+            .into_iter()
+            .collect();
+        let _ = poll(&mut bell, Some(&DEAD_WAIT));
     }
     if let Some(bell) = &shared.bell {
         let _ = rustix::io::read(bell, &mut [0u8; 8]);

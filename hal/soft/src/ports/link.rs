@@ -9,7 +9,8 @@ use super::netlink::{Device, Netlink};
 use hal::{LinkState, PortCounters, PortError};
 use netlink_packet_route::link::LinkAttribute;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device of the host. It is the same device under another name, and another device may come to
 /// bear its name: then it is gone.
@@ -22,6 +23,8 @@ pub struct Link {
     /// Changes of the carrier before it was opened.
     first_changes: u32,
     seen: Mutex<Seen>,
+    /// The largest payload, for those who send.
+    mtu: Arc<AtomicU32>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,7 @@ impl Link {
             netlink,
             first_changes: device.carrier_changes,
             seen: Mutex::default(),
+            mtu: Arc::default(),
         };
         link.remember(&device);
         Ok(link)
@@ -56,6 +60,11 @@ impl Link {
     /// The device's number.
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// The largest payload, kept up to date.
+    pub fn mtu(&self) -> Arc<AtomicU32> {
+        self.mtu.clone()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -78,6 +87,7 @@ impl Link {
         ethtool::fill(&self.netlink, &self.name, &mut state);
         let is_veth = self.driver.as_ref().is_some_and(|d| d.name == "veth");
         let peer = device.lower.filter(|_| is_veth);
+        self.mtu.store(device.mtu, Relaxed);
         *self.seen() = Seen { state, peer };
     }
 

@@ -114,6 +114,9 @@ fn socket(family: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
     }
 }
 
+/// Frames have vnet headers.
+pub const PACKET_VNET_HDR: c_int = 15;
+
 /// A raw packet socket that receives nothing until it is bound.
 pub fn packet_socket() -> io::Result<OwnedFd> {
     socket(libc::AF_PACKET, libc::SOCK_RAW, 0)
@@ -121,9 +124,18 @@ pub fn packet_socket() -> io::Result<OwnedFd> {
 
 /// Binds a packet socket to all frames of one interface.
 pub fn bind_packet(fd: BorrowedFd<'_>, ifindex: i32) -> io::Result<()> {
+    bind(fd, ifindex, (libc::ETH_P_ALL as u16).to_be())
+}
+
+/// Binds a packet socket to one interface, to send to it and to receive nothing.
+pub fn bind_to_send(fd: BorrowedFd<'_>, ifindex: i32) -> io::Result<()> {
+    bind(fd, ifindex, 0)
+}
+
+fn bind(fd: BorrowedFd<'_>, ifindex: i32, protocol: u16) -> io::Result<()> {
     let addr = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
+        sll_protocol: protocol,
         sll_ifindex: ifindex,
         sll_hatype: 0,
         sll_pkttype: 0,
@@ -182,6 +194,24 @@ pub fn set_packet_option<T: Plain>(fd: BorrowedFd<'_>, option: c_int, value: &T)
     } else {
         Ok(())
     }
+}
+
+/// Frames that a packet socket had no room for since it was last asked (`PACKET_STATISTICS`).
+pub fn packet_drops(fd: BorrowedFd<'_>) -> u64 {
+    // struct tpacket_stats: all frames, then those dropped.
+    let mut stats = [0u32; 2];
+    let mut len = size_of_val(&stats) as u32;
+    // SAFETY: the kernel writes at most `len` bytes, which the block has.
+    let r = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            stats.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if r < 0 { 0 } else { stats[1].into() }
 }
 
 /// `bpf(2)` with an attribute block; answers a descriptor.

@@ -1,26 +1,27 @@
 //! A device that the host has already, taken over by a packet socket.
 //!
-//! Frames come through a ring that is mapped from the kernel, with what the device left
-//! unfinished in a vnet header and a tag that the device took out put back in. They go out with a
-//! vnet header too. While the port lives, the host's stack sees nothing of what the device
+//! Frames come through a ring that is shared with the kernel, with what the device left unfinished
+//! in a vnet header and a tag that the device took out put back in. They go out with a vnet header
+//! too, a batch at a time through another ring; those that don't fit there (segments to be cut) go
+//! one by one, in order. While the port lives, the host's stack sees nothing of what the device
 //! receives.
 
 use super::bpf::StackBarrier;
 use super::link::{Link, no_device, reason, refused};
-use super::ring::RxRing;
+use super::rx_ring::RxRing;
 use super::sys::{self, PacketMreq};
 use super::tally::Tally;
+use super::tx_ring::TxRing;
 use super::vnet;
 use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
 use packet::{Packet, edit};
 use rustix::io::writev;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const PACKET_IGNORE_OUTGOING: i32 = 23;
-const PACKET_VNET_HDR: i32 = 15;
 const PACKET_MR_PROMISC: u16 = 1;
 
 /// A device of the host.
@@ -28,6 +29,7 @@ pub struct SystemPort {
     link: Link,
     socket: Arc<OwnedFd>,
     rx: Mutex<Option<RxRing>>,
+    tx: Mutex<Option<TxRing>>,
     tally: Arc<Tally>,
     /// The host's stack is kept off while this lives.
     _barrier: Option<StackBarrier>,
@@ -42,7 +44,7 @@ impl SystemPort {
         let ifindex = link.index();
         let socket = sys::packet_socket().map_err(refused("packet socket"))?;
         let fd = socket.as_fd();
-        sys::set_packet_option(fd, PACKET_VNET_HDR, &1).map_err(refused("vnet headers"))?;
+        sys::set_packet_option(fd, sys::PACKET_VNET_HDR, &1).map_err(refused("vnet headers"))?;
         sys::set_packet_option(fd, PACKET_IGNORE_OUTGOING, &1)
             .map_err(refused("ignore outgoing"))?;
         let ring = RxRing::new(fd).map_err(refused("receive ring"))?;
@@ -63,10 +65,12 @@ impl SystemPort {
             })
             .ok();
         sys::bind_packet(fd, index).map_err(missing)?;
+        let tx = TxRing::new(index).map_err(refused("transmit ring"))?;
         Ok(SystemPort {
             link,
             socket: Arc::new(socket),
             rx: Mutex::new(Some(ring)),
+            tx: Mutex::new(Some(tx)),
             tally: Arc::default(),
             _barrier: barrier,
         })
@@ -88,7 +92,6 @@ impl PacketPort for SystemPort {
             .map(|ring| {
                 Box::new(SystemRx {
                     ring,
-                    scratch: Vec::new(),
                     socket: self.socket.clone(),
                     tally: self.tally.clone(),
                 }) as Box<dyn RxQueue>
@@ -96,8 +99,12 @@ impl PacketPort for SystemPort {
             .collect()
     }
 
+    /// The first queue has the ring.
     fn open_tx(&self) -> Result<Box<dyn TxQueue>, PortError> {
+        let mut ring = self.tx.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Box::new(SystemTx {
+            ring: ring.take(),
+            mtu: self.link.mtu(),
             socket: self.socket.clone(),
             tally: self.tally.clone(),
         }))
@@ -112,6 +119,8 @@ impl PacketPort for SystemPort {
     }
 
     fn counters(&self) -> PortCounters {
+        let full = sys::packet_drops(self.socket.as_fd());
+        self.tally.rx_dropped.fetch_add(full, Relaxed);
         let own = self.tally.read();
         let mut counters = self.link.counters().unwrap_or_default();
         counters.rx_dropped += own.rx_dropped;
@@ -139,35 +148,27 @@ impl PacketPort for SystemPort {
 
 struct SystemRx {
     ring: RxRing,
-    scratch: Vec<u8>,
     socket: Arc<OwnedFd>,
     tally: Arc<Tally>,
 }
 
 impl RxQueue for SystemRx {
     fn receive(&mut self, batch: &mut RxBatch) -> io::Result<()> {
-        while !batch.is_full() {
-            let tally = &self.tally;
-            let got = self.ring.receive(&mut self.scratch, |received| {
-                let Some(r) = received.filter(|r| r.frame.len() == r.wire_len) else {
-                    tally.rx_errors.fetch_add(1, Relaxed);
-                    return;
-                };
-                let Some(packet) = batch.add(RxMeta::default()) else {
-                    return;
-                };
-                packet.assign(r.frame);
-                if !vnet::apply(&r.vnet, packet) {
-                    tally.rx_errors.fetch_add(1, Relaxed);
+        while let Some(packet) = batch.add(RxMeta::default()) {
+            match self.ring.receive(&self.socket, packet) {
+                Some(Some(arrival)) if vnet::apply(&arrival.vnet, packet) => {
+                    if let Some((tpid, tci)) = arrival.vlan {
+                        edit::push_vlan_tag(packet, tpid, tci);
+                    }
+                }
+                Some(_) => {
+                    self.tally.rx_errors.fetch_add(1, Relaxed);
                     batch.cancel();
-                    return;
                 }
-                if let Some((tpid, tci)) = r.vlan {
-                    edit::push_vlan_tag(packet, tpid, tci);
+                None => {
+                    batch.cancel();
+                    break;
                 }
-            });
-            if got.is_none() {
-                break;
             }
         }
         Ok(())
@@ -179,24 +180,60 @@ impl RxQueue for SystemRx {
 }
 
 struct SystemTx {
+    ring: Option<TxRing>,
+    mtu: Arc<AtomicU32>,
     socket: Arc<OwnedFd>,
     tally: Arc<Tally>,
 }
 
+/// Bytes of a frame's Ethernet header and tags.
+fn header_len(frame: &[u8]) -> usize {
+    match frame.get(12..14) {
+        Some([0x81, 0x00] | [0x88, 0xa8]) => 18,
+        _ => 14,
+    }
+}
+
+impl SystemTx {
+    fn lost(&self, frames: u64) {
+        if frames > 0 {
+            self.tally.tx_dropped.fetch_add(frames, Relaxed);
+        }
+    }
+}
+
 impl TxQueue for SystemTx {
     fn send(&mut self, packet: &Packet) -> bool {
-        let header = vnet::header(packet);
-        let parts = [io::IoSlice::new(&header), io::IoSlice::new(packet.frame())];
-        let ok = match writev(&self.socket, &parts) {
-            Ok(_) => true,
-            // An error of an earlier frame (the device was down) is told once; try again.
-            Err(_) => writev(&self.socket, &parts).is_ok(),
-        };
-        if !ok {
-            self.tally.tx_dropped.fetch_add(1, Relaxed);
+        let frame = packet.frame();
+        let longest = self.mtu.load(Relaxed) as usize + header_len(frame);
+        if packet.segmentation.is_none() && frame.len() > longest {
+            self.lost(1);
+            return false;
         }
-        ok
+        let header = vnet::header(packet);
+        if let Some(ring) = &mut self.ring {
+            if ring.put(header, frame) {
+                return true;
+            }
+            // What is sent at once must not overtake what waits.
+            let refused = ring.flush();
+            let sent = ring.put(header, frame);
+            self.lost(refused);
+            if sent {
+                return true;
+            }
+        }
+        let parts = [io::IoSlice::new(&header), io::IoSlice::new(frame)];
+        // An error that is told first (the device was down) is told once.
+        let sent = writev(&self.socket, &parts).or_else(|_| writev(&self.socket, &parts));
+        self.lost(sent.is_err().into());
+        sent.is_ok()
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            let refused = ring.flush();
+            self.lost(refused);
+        }
+    }
 }

@@ -69,6 +69,16 @@ pub fn header(packet: &Packet) -> [u8; LEN] {
     h
 }
 
+/// Whether a header asks for segments to be cut.
+pub fn is_segmented(header: &[u8; LEN]) -> bool {
+    header[1] != 0
+}
+
+/// Says how many bytes at the beginning of the frame are headers.
+pub fn set_headers_len(header: &mut [u8; LEN], len: u16) {
+    header[2..4].copy_from_slice(&len.to_ne_bytes());
+}
+
 /// Bytes of all headers: what every segment begins with.
 fn headers_len(packet: &Packet) -> u16 {
     let start = packet.checksum.map_or(0, |c| c.start);
