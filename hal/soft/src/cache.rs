@@ -1,13 +1,13 @@
 //! The exact-match cache: the last step before the classifier, and the fastest.
 //!
-//! A two-way associative table from a packet's whole key to its megaflow. It is a hint: an entry
-//! is believed only if the whole key is equal and the megaflow still lives. A full place is taken
+//! A two-way associative table from a packet's whole key to the place of its megaflow. It is a
+//! hint: an entry is believed only if the whole key is equal and the megaflow still lives. A full place is taken
 //! over by chance, one time in [`REPLACE_ONE_IN`], so that a flood of short flows does not wash
 //! out the ones that come back.
 
+use crate::classifier::{Classifier, Place};
 use crate::megaflow::Megaflow;
 use packet::PacketKey;
-use std::sync::Arc;
 
 const ENTRIES: usize = 8192;
 const REPLACE_ONE_IN: u32 = 64;
@@ -15,7 +15,15 @@ const REPLACE_ONE_IN: u32 = 64;
 struct Entry {
     hash: u64,
     key: PacketKey,
-    flow: Arc<Megaflow>,
+    place: Place,
+}
+
+impl Entry {
+    /// Its megaflow, if that still lives.
+    #[inline]
+    fn flow<'c>(&self, classifier: &'c Classifier) -> Option<&'c Megaflow> {
+        classifier.at(self.place).filter(|flow| flow.is_alive())
+    }
 }
 
 /// The exact-match cache of one poller.
@@ -42,18 +50,24 @@ fn places(hash: u64) -> [usize; 2] {
 impl ExactMatchCache {
     /// The megaflow of a key, if the cache knows it.
     #[inline]
-    pub fn lookup(&self, hash: u64, key: &PacketKey) -> Option<&Arc<Megaflow>> {
+    pub fn lookup<'c>(
+        &self,
+        hash: u64,
+        key: &PacketKey,
+        classifier: &'c Classifier,
+    ) -> Option<&'c Megaflow> {
         places(hash).into_iter().find_map(|i| {
             let e = self.entries[i].as_deref()?;
-            (e.hash == hash && e.key == *key && e.flow.is_alive()).then_some(&e.flow)
+            let same = e.hash == hash && e.key == *key;
+            same.then(|| e.flow(classifier)).flatten()
         })
     }
 
-    /// Remembers a key's megaflow, if there is room or chance says so.
-    pub fn insert(&mut self, hash: u64, key: &PacketKey, flow: &Arc<Megaflow>) {
+    /// Remembers where a key's megaflow stands, if there is room or chance says so.
+    pub fn insert(&mut self, hash: u64, key: &PacketKey, place: Place, classifier: &Classifier) {
         let free = |e: &Option<Box<Entry>>| {
             e.as_deref()
-                .is_none_or(|e| !e.flow.is_alive() || e.hash == hash && e.key == *key)
+                .is_none_or(|e| e.flow(classifier).is_none() || e.hash == hash && e.key == *key)
         };
         let [a, b] = places(hash);
         let at = if free(&self.entries[a]) {
@@ -74,22 +88,22 @@ impl ExactMatchCache {
             Some(e) => {
                 e.hash = hash;
                 e.key.clone_from(key);
-                e.flow = flow.clone();
+                e.place = place;
             }
             empty => {
                 *empty = Some(Box::new(Entry {
                     hash,
                     key: key.clone(),
-                    flow: flow.clone(),
+                    place,
                 }))
             }
         }
     }
 
-    /// Lets go of megaflows that no longer live, so that their memory can be freed.
-    pub fn sweep(&mut self) {
+    /// Forgets megaflows that no longer live, so that others can have their places.
+    pub fn sweep(&mut self, classifier: &Classifier) {
         for e in &mut self.entries {
-            if e.as_deref().is_some_and(|e| !e.flow.is_alive()) {
+            if e.as_deref().is_some_and(|e| e.flow(classifier).is_none()) {
                 *e = None;
             }
         }

@@ -8,6 +8,10 @@
 //!
 //! A subtable touches only the words that its mask has, in the expanded key, so a probe costs a
 //! few loads, one multiplication a word, and one comparison.
+//!
+//! Looking up changes nothing but statistics, so a flow that was found can be used while other
+//! packets are looked up. Whoever remembers a flow for longer remembers its [`Place`], which costs
+//! no reference count.
 
 use crate::megaflow::Megaflow;
 use hashbrown::HashTable;
@@ -33,7 +37,13 @@ struct Subtable {
 struct Slot {
     hash: u64,
     flow: Arc<Megaflow>,
+    place: Place,
 }
+
+/// Where a flow stands. It names that flow until [`Classifier::tidy`] is called after the flow was
+/// removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
 
 impl Subtable {
     fn new(mask: &FlowMask) -> Subtable {
@@ -56,7 +66,7 @@ impl Subtable {
     }
 
     #[inline]
-    fn find(&self, key: &Words) -> Option<&Arc<Megaflow>> {
+    fn find(&self, key: &Words) -> Option<&Slot> {
         let hash = self.hash(key);
         let same = |slot: &Slot| {
             slot.hash == hash && {
@@ -66,7 +76,7 @@ impl Subtable {
                     .all(|&(i, m)| key[usize::from(i)] & m == flow[usize::from(i)])
             }
         };
-        self.flows.find(hash, same).map(|slot| &slot.flow)
+        self.flows.find(hash, same)
     }
 }
 
@@ -74,8 +84,14 @@ impl Subtable {
 #[derive(Default)]
 pub struct Classifier {
     subtables: Vec<Subtable>,
-    until_reorder: u32,
+    /// Since the last re-ordering.
+    lookups: Cell<u32>,
     len: usize,
+    /// Flows by place.
+    places: Vec<Option<Arc<Megaflow>>>,
+    free: Vec<Place>,
+    /// Places of removed flows, to be free once nobody remembers them.
+    left: Vec<Place>,
 }
 
 impl Classifier {
@@ -108,13 +124,18 @@ impl Classifier {
         let hash = subtable.hash(flow.masked());
         let same = |slot: &Slot| slot.hash == hash && slot.flow.masked() == flow.masked();
         if let Some(slot) = subtable.flows.find_mut(hash, same) {
+            self.places[slot.place.0 as usize] = Some(flow.clone());
             slot.flow = flow;
-        } else {
-            subtable
-                .flows
-                .insert_unique(hash, Slot { hash, flow }, |slot| slot.hash);
-            self.len += 1;
+            return;
         }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            Place(self.places.len() as u32 - 1)
+        });
+        self.places[place.0 as usize] = Some(flow.clone());
+        let slot = Slot { hash, flow, place };
+        subtable.flows.insert_unique(hash, slot, |slot| slot.hash);
+        self.len += 1;
     }
 
     /// Takes out exactly this flow. False if another, or none, stands there.
@@ -128,7 +149,9 @@ impl Classifier {
         let Ok(found) = subtable.flows.find_entry(hash, same) else {
             return false;
         };
-        found.remove();
+        let (slot, _) = found.remove();
+        self.places[slot.place.0 as usize] = None;
+        self.left.push(slot.place);
         self.len -= 1;
         if subtable.flows.is_empty() {
             self.subtables.remove(at);
@@ -140,25 +163,46 @@ impl Classifier {
     pub fn clear(&mut self) {
         self.subtables.clear();
         self.len = 0;
+        for (i, place) in self.places.iter_mut().enumerate() {
+            if place.take().is_some() {
+                self.left.push(Place(i as u32));
+            }
+        }
     }
 
-    /// The flow of a packet, and how many subtables were tried.
+    /// The flow of a packet with its place, and how many subtables were tried.
     #[inline]
-    pub fn lookup(&mut self, key: &Words) -> (Option<&Arc<Megaflow>>, usize) {
-        self.until_reorder = self.until_reorder.wrapping_sub(1);
-        if self.until_reorder > REORDER_EVERY {
-            self.until_reorder = REORDER_EVERY;
-            self.subtables
-                .sort_unstable_by_key(|s| std::cmp::Reverse(s.hits.get()));
-            self.subtables.iter().for_each(|s| s.hits.set(0));
-        }
+    pub fn lookup(&self, key: &Words) -> (Option<(&Megaflow, Place)>, usize) {
+        self.lookups.set(self.lookups.get().wrapping_add(1));
         for (i, subtable) in self.subtables.iter().enumerate() {
-            if let Some(flow) = subtable.find(key) {
+            if let Some(slot) = subtable.find(key) {
                 subtable.hits.set(subtable.hits.get().wrapping_add(1));
-                return (Some(flow), i + 1);
+                return (Some((&slot.flow, slot.place)), i + 1);
             }
         }
         (None, self.subtables.len())
+    }
+
+    /// The flow that stands there, if one does.
+    #[inline]
+    pub fn at(&self, place: Place) -> Option<&Megaflow> {
+        self.places.get(place.0 as usize)?.as_deref()
+    }
+
+    /// Brings the subtables into the order of their hits, if that has not been done for long.
+    pub fn reorder(&mut self) {
+        if self.lookups.get() < REORDER_EVERY {
+            return;
+        }
+        self.lookups.set(0);
+        self.subtables
+            .sort_unstable_by_key(|s| std::cmp::Reverse(s.hits.get()));
+        self.subtables.iter().for_each(|s| s.hits.set(0));
+    }
+
+    /// Nobody remembers the places of removed flows any more: others may have them.
+    pub fn tidy(&mut self) {
+        self.free.append(&mut self.left);
     }
 
     /// A flow that overlaps with `key` under `mask` and is not the same: the slow check.
@@ -173,5 +217,51 @@ impl Classifier {
                     .zip(key.iter().zip(&mask.words))
                     .all(|((v, m), (k, n))| (v ^ k) & m & n == 0)
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::megaflow::Tallies;
+    use hal::{FlowPut, Ufid};
+    use packet::{FieldId, FlowState};
+
+    fn flow(port: u16) -> Arc<Megaflow> {
+        let mut state = FlowState::default();
+        state.set(FieldId::UdpDst, port.into());
+        let mut mask = FlowMask::ANY;
+        mask.add_all(FieldId::UdpDst);
+        let put = FlowPut {
+            ufid: Ufid(port.into()),
+            key: state.to_key(),
+            mask,
+            actions: Arc::new([]),
+        };
+        Arc::new(Megaflow::new(put, Arc::new(Tallies::new(1))))
+    }
+
+    #[test]
+    fn a_place_is_not_given_to_another_while_somebody_may_remember_it() {
+        let mut classifier = Classifier::default();
+        let first = flow(1);
+        classifier.insert(first.clone());
+        let place = classifier.lookup(first.masked()).0.unwrap().1;
+        assert!(classifier.at(place).is_some());
+        // The same packets, other actions: who remembers the place has the new flow.
+        let again = flow(1);
+        classifier.insert(again.clone());
+        assert!(std::ptr::eq(classifier.at(place).unwrap(), &*again));
+        assert!(!classifier.remove(&first));
+        assert!(classifier.remove(&again));
+        classifier.insert(flow(2));
+        assert!(classifier.at(place).is_none());
+        classifier.tidy();
+        let third = flow(3);
+        classifier.insert(third.clone());
+        assert!(std::ptr::eq(classifier.at(place).unwrap(), &*third));
+        assert_eq!(classifier.len(), 2);
+        classifier.clear();
+        assert!(classifier.at(place).is_none());
     }
 }

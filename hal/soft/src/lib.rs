@@ -18,6 +18,7 @@
 
 mod cache;
 mod classifier;
+pub mod lock;
 mod megaflow;
 mod poller;
 pub mod ports;
@@ -25,7 +26,7 @@ mod soft;
 mod thread;
 mod upcalls;
 
-pub use classifier::{Classifier, Words};
+pub use classifier::{Classifier, Place, Words};
 pub use megaflow::{Megaflow, Tallies};
 pub use poller::{Mailbox, Poller, metadata_of};
 pub use soft::Soft;

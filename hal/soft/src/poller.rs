@@ -16,6 +16,7 @@ use hal::{
     Upcall, UpcallKind, Work,
 };
 use packet::{FieldId, Metadata, PACKET_WORDS, Packet, PacketKey, edit, parse};
+use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,11 +97,12 @@ pub struct Poller {
     engine: Engine,
 }
 
-/// Looks packets up.
+/// Looks packets up. While packets are seen through it is only read, but for the cache, so that a
+/// packet's flow can be used while a copy of the packet is looked up.
 struct Finder {
     index: usize,
     mailbox: Arc<Mailbox>,
-    cache: ExactMatchCache,
+    cache: RefCell<ExactMatchCache>,
     classifier: Classifier,
 }
 
@@ -133,7 +135,7 @@ impl Poller {
             finder: Finder {
                 index,
                 mailbox,
-                cache: ExactMatchCache::default(),
+                cache: RefCell::default(),
                 classifier: Classifier::default(),
             },
             engine: Engine {
@@ -166,7 +168,9 @@ impl Poller {
             mailbox.counters.commands.fetch_add(1, Ordering::Release);
         }
         if sweep {
-            self.finder.cache.sweep();
+            let finder = &mut self.finder;
+            finder.cache.get_mut().sweep(&finder.classifier);
+            finder.classifier.tidy();
         }
     }
 
@@ -197,6 +201,7 @@ impl Poller {
         if !self.mailbox.commands.is_empty() {
             self.obey();
         }
+        self.finder.classifier.reorder();
         let mut moved = 0;
         let batch = &mut self.batch;
         for port in &mut self.ports {
@@ -236,7 +241,7 @@ impl Poller {
         let mut meta = metadata_of(key);
         let parsed = parse(packet, &meta);
         let left = MAX_RECIRCULATIONS;
-        let finder = &mut self.finder;
+        let finder = &self.finder;
         let mut again = |engine: &mut Engine, packet: &mut Packet, meta: &mut Metadata| {
             finder.process(engine, packet, meta, now, left);
         };
@@ -254,7 +259,7 @@ impl Poller {
 impl Finder {
     /// Sees one packet through: look up, act, and again if the steps say so, at most `left` times.
     fn process(
-        &mut self,
+        &self,
         engine: &mut Engine,
         packet: &mut Packet,
         meta: &mut Metadata,
@@ -291,21 +296,22 @@ impl Finder {
     }
 
     #[inline]
-    fn lookup(&mut self, key: &PacketKey) -> Option<Arc<Megaflow>> {
+    fn lookup(&self, key: &PacketKey) -> Option<&Megaflow> {
         let counters = &self.mailbox.counters;
         let hash = key.hash();
-        if let Some(flow) = self.cache.lookup(hash, key) {
+        if let Some(flow) = self.cache.borrow().lookup(hash, key, &self.classifier) {
             bump(&counters.cache_hits, 1);
-            return Some(flow.clone());
+            return Some(flow);
         }
         let mut words: Words = [0; PACKET_WORDS];
         key.expand_into(&mut words);
-        let (flow, tried) = self.classifier.lookup(&words);
+        let (found, tried) = self.classifier.lookup(&words);
         bump(&counters.masks_tried, tried as u64);
-        let flow = flow?;
+        let (flow, place) = found?;
         bump(&counters.masked_hits, 1);
-        self.cache.insert(hash, key, flow);
-        Some(flow.clone())
+        let mut cache = self.cache.borrow_mut();
+        cache.insert(hash, key, place, &self.classifier);
+        Some(flow)
     }
 }
 

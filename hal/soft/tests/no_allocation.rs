@@ -1,12 +1,14 @@
-//! A packet that some megaflow matches is forwarded without the allocator being called: neither
-//! when the exact-match cache knows it, nor when the classifier has to find it.
+//! A packet that some megaflow matches is forwarded without the allocator being called and without
+//! a lock being taken: neither when the exact-match cache knows it, nor when the classifier has to
+//! find it.
 
 use clock::{Clock, Time};
 use hal::{
     Action, Datapath, DpPort, FlowPut, HashAlgorithm, LinkState, PacketPort, PollClass,
     PortBackend, PortCounters, PortError, RecircId, RxBatch, RxMeta, RxQueue, TxQueue, Ufid,
 };
-use hal_soft::Soft;
+use hal_soft::ports::dummy::DummyPort;
+use hal_soft::{Soft, lock};
 use packet::{FieldId, FlowMask, FlowState, Metadata, Packet, compose, parse};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -193,20 +195,24 @@ impl Rig {
         }
     }
 
-    /// Receives and forwards so many packets; gives the calls of the allocator meanwhile.
-    fn forward(&mut self, packets: u64) -> u64 {
+    /// Receives and forwards so many packets; gives the calls of the allocator and the locks taken
+    /// meanwhile.
+    fn forward(&mut self, packets: u64) -> (u64, u64) {
         self.input.pending.store(packets, Relaxed);
-        let before = CALLS.get();
+        let before = (CALLS.get(), lock::taken());
         while self.input.pending.load(Relaxed) > 0 {
             self.soft.turn(Time::from_millis(1));
         }
-        CALLS.get() - before
+        (CALLS.get() - before.0, lock::taken() - before.1)
     }
 
     fn sent(&self) -> u64 {
         self.output.sent.load(Relaxed)
     }
 }
+
+/// No call of the allocator, no lock.
+const NOTHING: (u64, u64) = (0, 0);
 
 fn out() -> Action {
     Action::Output(DpPort(2))
@@ -290,7 +296,7 @@ fn packets_that_the_cache_knows_allocate_nothing() {
         rig.input.flows.store(20, Relaxed);
         rig.forward(2_000);
         let (before, sent) = (rig.soft.stats(), rig.sent());
-        assert_eq!(rig.forward(PACKETS), 0, "{name}");
+        assert_eq!(rig.forward(PACKETS), NOTHING, "{name}");
         let after = rig.soft.stats();
         assert!(after.cache_hits >= before.cache_hits + PACKETS, "{name}");
         assert_eq!(after.masks_tried, before.masks_tried, "{name}");
@@ -311,7 +317,7 @@ fn packets_that_only_the_classifier_knows_allocate_nothing() {
         rig.input.flows.store(1 << 32, Relaxed);
         rig.forward(WARM);
         let (before, sent) = (rig.soft.stats(), rig.sent());
-        assert_eq!(rig.forward(PACKETS), 0, "{name}");
+        assert_eq!(rig.forward(PACKETS), NOTHING, "{name}");
         let after = rig.soft.stats();
         assert_eq!(after.cache_hits, before.cache_hits, "{name}");
         assert!(after.hits >= before.hits + PACKETS, "{name}");
@@ -338,7 +344,7 @@ fn many_masks_allocate_nothing_while_they_are_put_in_order() {
     rig.input.flows.store(1 << 32, Relaxed);
     rig.forward(150_000);
     let before = rig.soft.stats();
-    assert_eq!(rig.forward(PACKETS), 0);
+    assert_eq!(rig.forward(PACKETS), NOTHING);
     let after = rig.soft.stats();
     assert_eq!(after.hits - before.hits, PACKETS);
     // Every packet asked the classifier.
@@ -346,8 +352,11 @@ fn many_masks_allocate_nothing_while_they_are_put_in_order() {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_counters_count() {
     let before = CALLS.get();
     drop(std::hint::black_box(Box::new(5)));
     assert_eq!(CALLS.get() - before, 2);
+    let before = lock::taken();
+    DummyPort::new("dummy", 1).link();
+    assert_eq!(lock::taken() - before, 1);
 }

@@ -100,6 +100,7 @@ fn a_batch_goes_out_by_one_call() {
 fn long_frames_keep_their_place_among_short_ones() {
     alone(|| {
         let mut port = Loop::new();
+        let locks = hal_soft::lock::taken();
         let lengths = [60, 9000, 1514, 2006, 2007, 65535, 100, 65549, 65549, 61];
         for _ in 0..20 {
             for (n, len) in lengths.iter().enumerate() {
@@ -109,6 +110,7 @@ fn long_frames_keep_their_place_among_short_ones() {
             let expected: Vec<_> = (0..).zip(lengths).collect();
             port.receives(&expected);
         }
+        assert_eq!(hal_soft::lock::taken(), locks);
         let counters = port.port.counters();
         assert_eq!(counters.rx_packets, 200);
         let lost = [counters.rx_dropped, counters.rx_errors, counters.tx_dropped];

@@ -3,6 +3,7 @@
 //! Frames come in by [`DummyPort::inject`] (`netdev-dummy/receive`) and go out into a list that a
 //! test takes, and into pcap files where the options say so (`tx_pcap`, `rxq_pcap`, `pcap`).
 
+use crate::lock::Lock;
 use hal::{
     LinkState, PacketPort, PollClass, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue,
 };
@@ -10,9 +11,10 @@ use packet::Packet;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::DerefMut;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Frames that may wait to be received.
@@ -45,7 +47,7 @@ struct State {
 #[derive(Clone)]
 pub struct DummyPort {
     kind: &'static str,
-    state: Arc<Mutex<State>>,
+    state: Arc<Lock<State>>,
 }
 
 impl DummyPort {
@@ -73,12 +75,12 @@ impl DummyPort {
         };
         DummyPort {
             kind,
-            state: Arc::new(Mutex::new(state)),
+            state: Arc::new(Lock::new(state)),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> impl DerefMut<Target = State> {
+        self.state.lock()
     }
 
     /// Lets the port receive a frame. False if too many wait already.

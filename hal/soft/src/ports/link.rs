@@ -6,11 +6,13 @@
 
 use super::ethtool::{self, Driver};
 use super::netlink::{Device, Netlink};
+use crate::lock::Lock;
 use hal::{LinkState, PortCounters, PortError};
 use netlink_packet_route::link::LinkAttribute;
 use std::io;
+use std::ops::DerefMut;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device of the host. It is the same device under another name, and another device may come to
 /// bear its name: then it is gone.
@@ -22,7 +24,7 @@ pub struct Link {
     driver: Option<Driver>,
     /// Changes of the carrier before it was opened.
     first_changes: u32,
-    seen: Mutex<Seen>,
+    seen: Lock<Seen>,
     /// The largest payload, for those who send.
     mtu: Arc<AtomicU32>,
 }
@@ -50,7 +52,7 @@ impl Link {
             driver: ethtool::driver(&netlink, name),
             netlink,
             first_changes: device.carrier_changes,
-            seen: Mutex::default(),
+            seen: Lock::default(),
             mtu: Arc::default(),
         };
         link.remember(&device);
@@ -67,8 +69,8 @@ impl Link {
         self.mtu.clone()
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> impl DerefMut<Target = Seen> {
+        self.seen.lock()
     }
 
     fn remember(&self, device: &Device) {

@@ -13,13 +13,14 @@ use super::sys::{self, PacketMreq};
 use super::tally::Tally;
 use super::tx_ring::TxRing;
 use super::vnet;
+use crate::lock::Lock;
 use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
 use packet::{Packet, edit};
 use rustix::io::writev;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 const PACKET_IGNORE_OUTGOING: i32 = 23;
 const PACKET_MR_PROMISC: u16 = 1;
@@ -28,8 +29,8 @@ const PACKET_MR_PROMISC: u16 = 1;
 pub struct SystemPort {
     link: Link,
     socket: Arc<OwnedFd>,
-    rx: Mutex<Option<RxRing>>,
-    tx: Mutex<Option<TxRing>>,
+    rx: Lock<Option<RxRing>>,
+    tx: Lock<Option<TxRing>>,
     tally: Arc<Tally>,
     /// The host's stack is kept off while this lives.
     _barrier: Option<StackBarrier>,
@@ -69,8 +70,8 @@ impl SystemPort {
         Ok(SystemPort {
             link,
             socket: Arc::new(socket),
-            rx: Mutex::new(Some(ring)),
-            tx: Mutex::new(Some(tx)),
+            rx: Lock::new(Some(ring)),
+            tx: Lock::new(Some(tx)),
             tally: Arc::default(),
             _barrier: barrier,
         })
@@ -83,11 +84,7 @@ impl PacketPort for SystemPort {
     }
 
     fn take_rx(&self) -> Vec<Box<dyn RxQueue>> {
-        let ring = self
-            .rx
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let ring = self.rx.lock().take();
         ring.into_iter()
             .map(|ring| {
                 Box::new(SystemRx {
@@ -101,7 +98,7 @@ impl PacketPort for SystemPort {
 
     /// The first queue has the ring.
     fn open_tx(&self) -> Result<Box<dyn TxQueue>, PortError> {
-        let mut ring = self.tx.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.tx.lock();
         Ok(Box::new(SystemTx {
             ring: ring.take(),
             mtu: self.link.mtu(),
