@@ -154,12 +154,12 @@ impl FlowDevice for SimDevice {
         };
         if !is_port_name(port) {
             return Err(bad(format!(
-                "sim:{} has no such port; there are pf0, vf0, vf1, ... vf255",
+                "{} has no such port; there are pf0, vf0, vf1, ... vf255",
                 self.name()
             )));
         }
         if self.fabric.index_of(port).is_some() {
-            return Err(bad(format!("port of sim:{} is in use", self.name())));
+            return Err(bad(format!("port of {} is in use", self.name())));
         }
         let wire = wire
             .map(|text| wire::connect(port, text, self.fabric.waker()))

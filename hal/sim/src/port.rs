@@ -212,7 +212,7 @@ impl PacketPort for SimPort {
         let wire = wire.map_or("none".into(), |wire| wire.describe());
         [
             ("driver_name", "hal-sim".to_owned()),
-            ("hal_device", format!("sim:{}", self.fabric.name())),
+            ("hal_device", self.fabric.name().to_owned()),
             ("hal_port", self.port.name.clone()),
             ("hal_wire", wire),
         ]

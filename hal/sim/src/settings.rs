@@ -2,6 +2,7 @@
 
 use crate::profile::Profile;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// What kind of NIC is simulated, and how it misbehaves.
@@ -89,7 +90,14 @@ impl Settings {
     /// # Errors
     /// What is wrong, with the key or the line.
     pub fn parse(text: &str) -> Result<Settings, String> {
-        let settings: Settings = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let keys: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        if let Some(faults) = keys.get("faults") {
+            let faults = faults.as_object().ok_or("faults: not an object")?;
+            check_each::<Faults>("faults: ", faults)?;
+        }
+        check_each::<Settings>("", &keys)?;
+        let settings: Settings =
+            serde_json::from_value(Value::Object(keys)).map_err(|e| e.to_string())?;
         let chances = [
             ("fail-insert", settings.faults.fail_insert),
             ("lose-completion", settings.faults.lose_completion),
@@ -105,6 +113,20 @@ impl Settings {
         }
         Ok(settings)
     }
+}
+
+/// Each key alone makes a `T`, so that an error can say which does not.
+fn check_each<T: for<'de> Deserialize<'de>>(
+    place: &str,
+    keys: &Map<String, Value>,
+) -> Result<(), String> {
+    for (key, value) in keys {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        if let Err(e) = serde_json::from_value::<T>(Value::Object(alone)) {
+            return Err(format!("{place}{key}: {e}"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -142,7 +164,15 @@ mod tests {
             (r#"{"profile":"huge"}"#, "`huge`"),
             (r#"{"faults":{"fail-insert":2}}"#, "fail-insert: 2"),
             (r#"{"rules":99999999999}"#, "rules"),
-            (r#"{"rules":-1}"#, "line 1"),
+            (r#"{"rules":-1}"#, "rules: "),
+            (r#"{"profile":7}"#, "profile: "),
+            (r#"{"seed":"x"}"#, "seed: "),
+            (r#"{"seed":{"x":1}}"#, "map"),
+            (r#"{"faults":7}"#, "faults: "),
+            (r#"{"faults":[]}"#, "faults: "),
+            (r#"{"faults":{"fail-insert":"x"}}"#, "faults: fail-insert: "),
+            (r#"{"faults":{"table-full":-1}}"#, "faults: table-full: "),
+            ("[]", "map"),
             ("", "line 1"),
         ];
         for (text, word) in cases {

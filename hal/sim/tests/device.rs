@@ -483,11 +483,8 @@ fn ports_have_names_and_are_open_once() {
             .unwrap_err()
             .to_string()
     };
-    assert_eq!(
-        error(&mut nic, "pf0", None),
-        "pf0: port of sim:nic0 is in use"
-    );
-    let names = "sim:nic0 has no such port; there are pf0, vf0, vf1, ... vf255";
+    assert_eq!(error(&mut nic, "pf0", None), "pf0: port of nic0 is in use");
+    let names = "nic0 has no such port; there are pf0, vf0, vf1, ... vf255";
     for port in ["", "eth0", "pf1", "vf", "vf256", "vf01", "vf+1"] {
         assert_eq!(error(&mut nic, port, None), format!("{port}: {names}"));
     }

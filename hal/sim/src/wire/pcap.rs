@@ -4,7 +4,7 @@
 use super::Wire;
 use packet::Packet;
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
-use pcap_file::{DataLink, TsResolution};
+use pcap_file::{DataLink, PcapError, TsResolution};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,45 @@ pub(super) struct PcapWire {
     output: Mutex<Option<PcapWriter<File>>>,
 }
 
+/// Opens a capture and reads its header.
+fn open(path: &str) -> Result<PcapReader<BufReader<File>>, String> {
+    let file = File::open(path).map_err(|e| format!("{path}: {}", super::reason(&e)))?;
+    let is_empty = file.metadata().is_ok_and(|m| m.is_file() && m.len() == 0);
+    if is_empty {
+        return Err(format!("{path}: empty, not a pcap file (offset 0)"));
+    }
+    PcapReader::new(BufReader::new(file)).map_err(|e| match e {
+        PcapError::IoError(_) | PcapError::IncompleteBuffer => {
+            format!("{path}: truncated pcap header (offset 0)")
+        }
+        e => format!("{path}: not a pcap file (offset 0): {e}"),
+    })
+}
+
+/// Reads a capture to its end, so that one that is cut short is known before it is used. What is no
+/// file can be read only once, and is believed.
+fn check(path: &str) -> Result<(), String> {
+    if !std::fs::metadata(path).is_ok_and(|m| m.is_file()) {
+        return Ok(());
+    }
+    let mut reader = open(path)?;
+    let mut offset = FILE_HEADER;
+    while let Some(next) = reader.next_raw_packet() {
+        match next {
+            Ok(record) => offset += RECORD_HEADER + record.data.len(),
+            Err(PcapError::IoError(_) | PcapError::IncompleteBuffer) => {
+                return Err(format!("{path}: truncated record at offset {offset}"));
+            }
+            Err(e) => return Err(format!("{path}: bad record at offset {offset}: {e}")),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a capture's header, and of each record's.
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+
 impl PcapWire {
     /// `IN[,OUT]`; either may be empty.
     pub fn open(text: &str) -> Result<PcapWire, String> {
@@ -23,13 +62,11 @@ impl PcapWire {
         let input = match input {
             "" => None,
             path => {
-                let file =
-                    File::open(path).map_err(|e| format!("{path}: {}", super::reason(&e)))?;
-                let reader =
-                    PcapReader::new(BufReader::new(file)).map_err(|e| format!("{path}: {e}"))?;
+                let reader = open(path)?;
                 if reader.header().datalink != DataLink::ETHERNET {
                     return Err(format!("{path}: not a capture of Ethernet frames"));
                 }
+                check(path)?;
                 Some(reader)
             }
         };
@@ -96,5 +133,51 @@ impl Wire for PcapWire {
 
     fn describe(&self) -> String {
         self.text.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_capture_is_said_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = dir.path().join("whole.pcap").display().to_string();
+        let wire = PcapWire::open(&format!(",{whole}")).unwrap();
+        wire.send(&Packet::from_frame(&[7; 60])).unwrap();
+        wire.send(&Packet::from_frame(&[8; 70])).unwrap();
+        drop(wire);
+        let bytes = std::fs::read(&whole).unwrap();
+        assert_eq!(bytes.len(), 24 + 16 + 60 + 16 + 70);
+        assert!(PcapWire::open(&whole).is_ok());
+        let path = dir.path().join("odd.pcap").display().to_string();
+        let said = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            PcapWire::open(&path).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(
+            said(&[]),
+            format!("{path}: empty, not a pcap file (offset 0)")
+        );
+        let header = format!("{path}: truncated pcap header (offset 0)");
+        assert_eq!(said(&bytes[..10]), header);
+        let text = said(b"#!/bin/sh\necho this is no capture\n");
+        assert!(
+            text.starts_with(&format!("{path}: not a pcap file (offset 0)")),
+            "{text}"
+        );
+        for end in [25, 39, 41, 99] {
+            assert_eq!(
+                said(&bytes[..end]),
+                format!("{path}: truncated record at offset 24")
+            );
+        }
+        for end in [101, 120, 185] {
+            assert_eq!(
+                said(&bytes[..end]),
+                format!("{path}: truncated record at offset 100")
+            );
+        }
     }
 }
