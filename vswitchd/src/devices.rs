@@ -9,15 +9,24 @@ use crate::ofproto::{Notice, port_description};
 use crate::switch::{Interface, Switch};
 use hal::DeviceEvent;
 use openflow::{PortReason, PortStatus};
+use std::collections::BTreeSet;
 
 impl Switch {
     /// Makes of the ports what has become of their devices.
     pub fn devices_changed(&mut self, events: Vec<DeviceEvent>) {
         let mut moved = false;
+        // One look is enough for all changes that were told by then.
+        let mut looked = BTreeSet::new();
         for event in events {
             moved |= match event {
                 DeviceEvent::Came(name) => self.device_came(&name),
-                DeviceEvent::Changed(name) | DeviceEvent::Gone(name) => self.look_again(&name),
+                DeviceEvent::Gone(name) => self.look_again(&name),
+                DeviceEvent::Changed(name) if looked.contains(&name) => false,
+                DeviceEvent::Changed(name) => {
+                    let moved = self.look_again(&name);
+                    looked.insert(name);
+                    moved
+                }
             };
         }
         if moved {

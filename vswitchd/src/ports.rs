@@ -52,6 +52,10 @@ pub trait Provider {
     /// Makes a datapath.
     fn open_datapath(&mut self, kind: &str) -> Result<Box<dyn Datapath>, String>;
 
+    /// These ports are about to be opened, one after another: what takes long may be done for all
+    /// of them at once. What was opened for the last such call and not asked for is closed.
+    fn open_ahead(&mut self, _requests: &[PortRequest<'_>]) {}
+
     /// Opens a port; an error is one line for `Interface.error`.
     fn open_port(&mut self, request: &PortRequest<'_>) -> Result<Opened, String>;
 

@@ -2,7 +2,7 @@
 
 use crate::dummy_wire::{Bell, DummyWire};
 use clock::Clock;
-use hal::{Datapath, DeviceWatch, FlowDevice, PacketPort as _};
+use hal::{Datapath, DeviceWatch, FlowDevice, PacketPort as _, PortError};
 use hal_sim::{Settings, SimDevice};
 use hal_soft::Soft;
 use hal_soft::ports::dummy::DummyPort;
@@ -37,6 +37,9 @@ struct Shared {
     wire: Option<DummyWire>,
 }
 
+/// Devices of the host that are opened at the same time.
+const OPEN_AT_ONCE: usize = 64;
+
 /// What this process can open.
 pub struct LocalProvider {
     clock: Clock,
@@ -46,6 +49,8 @@ pub struct LocalProvider {
     dummy_count: u32,
     /// Rung when a dummy port has received something.
     bell: Bell,
+    /// Devices that were opened ahead.
+    ahead: BTreeMap<String, Result<SystemPort, PortError>>,
 }
 
 impl LocalProvider {
@@ -57,6 +62,7 @@ impl LocalProvider {
             dummies: BTreeMap::new(),
             dummy_count: 0,
             bell: Arc::new(|| {}),
+            ahead: BTreeMap::new(),
         }
     }
 
@@ -172,6 +178,34 @@ impl Provider for LocalProvider {
         Ok(Box::new(Soft::new(kind, self.clock.clone(), threads)))
     }
 
+    /// Opening a device of the host is mostly waiting for the kernel, and waits that go on at the same
+    /// time cost as much as one.
+    fn open_ahead(&mut self, requests: &[PortRequest<'_>]) {
+        self.ahead.clear();
+        let overridden = matches!(self.dummy, Dummy::Override | Dummy::System);
+        let devices = requests
+            .iter()
+            .filter(|r| r.kind == "system" && !overridden);
+        let names: Vec<&str> = devices.map(|r| r.name).collect();
+        if names.len() < 2 {
+            return;
+        }
+        for some in names.chunks(OPEN_AT_ONCE) {
+            let opened = std::thread::scope(|scope| {
+                let mut opening = Vec::with_capacity(some.len());
+                for &name in some {
+                    opening.push((name, scope.spawn(move || SystemPort::open(name))));
+                }
+                let opened = opening.into_iter().filter_map(|(name, thread)| {
+                    // One that panicked is opened again, where a panic is seen.
+                    Some((name.to_owned(), thread.join().ok()?))
+                });
+                opened.collect::<Vec<_>>()
+            });
+            self.ahead.extend(opened);
+        }
+    }
+
     fn open_port(&mut self, request: &PortRequest<'_>) -> Result<Opened, String> {
         let on_dummy = self.is_dummy_datapath(request.datapath_type);
         let overridden = matches!(self.dummy, Dummy::Override | Dummy::System);
@@ -187,7 +221,9 @@ impl Provider for LocalProvider {
                 Ok(Opened::Port(Arc::new(port)))
             }
             "system" => {
-                let port = SystemPort::open(request.name).map_err(|e| e.to_string())?;
+                let ahead = self.ahead.remove(request.name);
+                let port = ahead.unwrap_or_else(|| SystemPort::open(request.name));
+                let port = port.map_err(|e| e.to_string())?;
                 Ok(Opened::Port(Arc::new(port)))
             }
             "hal" => device_port(request).map(Opened::Device),

@@ -183,9 +183,12 @@ impl Switch {
     /// Makes the switch what it should be. What could not be had is tried again the next time.
     pub fn configure(&mut self, desired: Desired) {
         self.forget_failures();
-        for step in diff(&self.running, &desired) {
+        let steps = diff(&self.running, &desired);
+        self.open_ahead(&steps);
+        for step in steps {
             self.apply(step);
         }
+        self.provider.open_ahead(&[]);
         self.running = desired;
         // Addresses may age sooner now.
         self.next_aging = self.clock.now();
@@ -212,6 +215,21 @@ impl Switch {
                 }
             }
         }
+    }
+
+    /// Tells which ports will be opened.
+    fn open_ahead(&mut self, steps: &[Step]) {
+        let added = steps.iter().filter_map(|step| match step {
+            Step::AddInterface { interface, .. } => Some(PortRequest {
+                name: &interface.name,
+                kind: &interface.kind,
+                datapath_type: "",
+                options: &interface.options,
+                mac: interface.mac,
+            }),
+            _ => None,
+        });
+        self.provider.open_ahead(&added.collect::<Vec<_>>());
     }
 
     fn apply(&mut self, step: Step) {

@@ -10,6 +10,7 @@
 //! calls stand in `sys`, the rings that are shared with the kernel in `rx_ring` and `tx_ring` over
 //! `slots`, and the program that keeps the host's stack off a device in `bpf`.
 
+mod aside;
 mod bpf;
 pub mod dummy;
 mod ethtool;

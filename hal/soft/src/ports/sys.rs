@@ -5,7 +5,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// An interface request: a name and what is asked or answered (netdevice(7)).
 #[derive(Clone, Copy)]
@@ -114,12 +114,13 @@ fn socket(family: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
     }
 }
 
-/// Frames have vnet headers.
-pub const PACKET_VNET_HDR: c_int = 15;
+const PACKET_VNET_HDR: c_int = 15;
 
-/// A raw packet socket that receives nothing until it is bound.
+/// A raw packet socket that receives nothing until it is bound, with vnet headers before its frames.
 pub fn packet_socket() -> io::Result<OwnedFd> {
-    socket(libc::AF_PACKET, libc::SOCK_RAW, 0)
+    let socket = socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+    set_packet_option(socket.as_fd(), PACKET_VNET_HDR, &1)?;
+    Ok(socket)
 }
 
 /// Binds a packet socket to all frames of one interface.

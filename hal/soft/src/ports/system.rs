@@ -6,6 +6,7 @@
 //! one by one, in order. While the port lives, the host's stack sees nothing of what the device
 //! receives.
 
+use super::aside::Aside;
 use super::bpf::StackBarrier;
 use super::link::{Link, no_device, reason, refused};
 use super::rx_ring::RxRing;
@@ -18,7 +19,7 @@ use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQue
 use packet::{Packet, edit};
 use rustix::io::writev;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -28,12 +29,12 @@ const PACKET_MR_PROMISC: u16 = 1;
 /// A device of the host.
 pub struct SystemPort {
     link: Link,
-    socket: Arc<OwnedFd>,
+    socket: Arc<Aside>,
     rx: Lock<Option<RxRing>>,
     tx: Lock<Option<TxRing>>,
     tally: Arc<Tally>,
     /// The host's stack is kept off while this lives.
-    _barrier: Option<StackBarrier>,
+    _barrier: StackBarrier,
 }
 
 impl SystemPort {
@@ -45,7 +46,6 @@ impl SystemPort {
         let ifindex = link.index();
         let socket = sys::packet_socket().map_err(refused("packet socket"))?;
         let fd = socket.as_fd();
-        sys::set_packet_option(fd, sys::PACKET_VNET_HDR, &1).map_err(refused("vnet headers"))?;
         sys::set_packet_option(fd, PACKET_IGNORE_OUTGOING, &1)
             .map_err(refused("ignore outgoing"))?;
         let ring = RxRing::new(fd).map_err(refused("receive ring"))?;
@@ -58,18 +58,17 @@ impl SystemPort {
         };
         sys::set_packet_option(fd, libc::PACKET_ADD_MEMBERSHIP, &all)
             .map_err(refused("promiscuous mode"))?;
-        let barrier = StackBarrier::new(ifindex)
-            .inspect_err(|e| {
-                tracing::warn!(target: "netdev_linux",
-                    "{name}: the host's stack also sees what this port receives ({}); \
-                     Linux 6.6 and the right to load eBPF programs would keep it out", reason(e));
-            })
-            .ok();
+        let who = name.to_owned();
+        let barrier = StackBarrier::new(ifindex, move |e| {
+            tracing::warn!(target: "netdev_linux",
+                "{who}: the host's stack also sees what this port receives ({}); \
+                 Linux 6.6 and the right to load eBPF programs would keep it out", reason(&e));
+        });
         sys::bind_packet(fd, index).map_err(missing)?;
         let tx = TxRing::new(index).map_err(refused("transmit ring"))?;
         Ok(SystemPort {
             link,
-            socket: Arc::new(socket),
+            socket: Arc::new(socket.into()),
             rx: Lock::new(Some(ring)),
             tx: Lock::new(Some(tx)),
             tally: Arc::default(),
@@ -145,7 +144,7 @@ impl PacketPort for SystemPort {
 
 struct SystemRx {
     ring: RxRing,
-    socket: Arc<OwnedFd>,
+    socket: Arc<Aside>,
     tally: Arc<Tally>,
 }
 
@@ -172,14 +171,14 @@ impl RxQueue for SystemRx {
     }
 
     fn poll_fd(&self) -> Option<RawFd> {
-        Some(self.socket.as_raw_fd())
+        Some(self.socket.as_fd().as_raw_fd())
     }
 }
 
 struct SystemTx {
     ring: Option<TxRing>,
     mtu: Arc<AtomicU32>,
-    socket: Arc<OwnedFd>,
+    socket: Arc<Aside>,
     tally: Arc<Tally>,
 }
 

@@ -6,11 +6,12 @@
 //! stays before it, however often it is called: such frames must be taken out, or the ring never
 //! moves again. So after each call the first marked slot is where the kernel stands.
 
+use super::aside::Aside;
 use super::slots::Slots;
 use super::{sys, vnet};
 use rustix::net::{SendFlags, send};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// Slots of the ring.
 const SLOTS: usize = 128;
@@ -27,7 +28,7 @@ const WRONG_FORMAT: u32 = 4;
 
 /// A mapped transmitting ring with its socket.
 pub struct TxRing {
-    socket: OwnedFd,
+    socket: Aside,
     slots: Slots,
     /// Where the kernel looks next.
     first: usize,
@@ -38,8 +39,7 @@ pub struct TxRing {
 impl TxRing {
     /// A ring to the device with this number.
     pub fn new(ifindex: i32) -> io::Result<TxRing> {
-        let socket = sys::packet_socket()?;
-        sys::set_packet_option(socket.as_fd(), sys::PACKET_VNET_HDR, &1)?;
+        let socket = Aside::from(sys::packet_socket()?);
         // As much as the system allows, if it does not allow this much.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&socket, IN_FLIGHT);
         let slots = Slots::map(socket.as_fd(), libc::PACKET_TX_RING, SLOTS)?;
