@@ -62,6 +62,7 @@ pub mod jsonrpc;
 pub mod log;
 pub mod memory;
 pub mod options;
+pub mod out;
 pub mod process;
 pub mod reconnect;
 pub mod stream;

@@ -195,11 +195,11 @@ pub fn parse<T: Parser>(usage: impl FnOnce(&str) -> String, more: &[&str]) -> T 
     match try_parse(&args) {
         Ok(options) => options,
         Err(Stop::Help) => {
-            print!("{}", usage(&program_name()));
+            crate::put!("{}", usage(&program_name()));
             std::process::exit(0)
         }
         Err(Stop::Version) => {
-            print!("{}", version_text(&program_name(), more));
+            crate::put!("{}", version_text(&program_name(), more));
             std::process::exit(0)
         }
         Err(Stop::Wrong(text)) => {

@@ -6,7 +6,6 @@ use clock::Clock;
 use daemon::control::{Client, socket_of};
 use daemon::{log, options};
 use ovsdb::{Json, json};
-use std::io;
 use std::process::ExitCode;
 
 struct Options {
@@ -59,7 +58,7 @@ pub fn main() -> ExitCode {
             }
         },
         Err(Stop::Done(text)) => {
-            print!("{text}");
+            put!("{text}");
             ExitCode::SUCCESS
         }
         Err(Stop::Failed(complaint)) => {
@@ -69,10 +68,7 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Stop::Usage(complaint)) => {
-            eprintln!(
-                "{}: {complaint}",
-                words.first().map_or("ovs-appctl", String::as_str)
-            );
+            getopt::complain(&complaint);
             ExitCode::FAILURE
         }
     }
@@ -177,25 +173,23 @@ fn ask(options: &Options) -> Result<ExitCode, String> {
                 (true, _) => json::to_string(&reply),
                 (false, _) => as_text(&reply)?,
             };
-            say(&mut io::stdout(), text);
+            put!("{}", with_newline(text));
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            say(&mut io::stderr(), as_text(&error)?);
+            eprint!("{}", with_newline(as_text(&error)?));
             log::complain(&format!("{target}: server returned an error"));
             Ok(ExitCode::from(2))
         }
     }
 }
 
-/// Writes `text` with a newline at its end, unless it is empty.
-fn say(out: &mut impl io::Write, mut text: String) {
+/// `text` with a newline at its end, unless it is empty.
+fn with_newline(mut text: String) -> String {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    // A reader that has gone away does not want the rest.
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    text
 }
 
 fn as_text(reply: &Json) -> Result<String, String> {

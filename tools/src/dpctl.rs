@@ -2,7 +2,10 @@
 //!
 //! Datapaths live inside `ovs-vswitchd`, so a command here is the daemon's `dpctl/COMMAND`, asked
 //! over its control socket: the options are put where the command wants them, the answer is
-//! printed as it is. Nothing is asked of a command line that is wrong in itself.
+//! printed as it is. Nothing is asked of a command line that is wrong in itself. Files are read
+//! here (`batch`), a request a line.
+
+mod batch;
 
 use crate::getopt::{self, Arg, Spec};
 use crate::{deadline, logging};
@@ -10,7 +13,6 @@ use clock::Clock;
 use daemon::control::{Client, socket_of};
 use daemon::{log, options};
 use ovsdb::{Json, json};
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -139,6 +141,12 @@ struct Options {
 enum Plan {
     /// Print this.
     Say(String),
+    /// Carry out the lines of a file.
+    File {
+        path: String,
+        default: batch::Default,
+        datapath: Option<String>,
+    },
     /// Ask the daemon this.
     Ask { command: String, args: Vec<String> },
 }
@@ -182,14 +190,22 @@ pub fn main() -> ExitCode {
         let plan = plan(&options, &words).map_err(|e| Stop::Failed(Some(e)))?;
         match plan {
             Plan::Say(text) => Ok(text),
+            Plan::File {
+                path,
+                default,
+                datapath,
+            } => {
+                let ask = |command: &str, args: &[String]| ask(command, args).map(drop);
+                batch::run(&path, default, datapath.as_deref(), ask, log::complain)
+                    .map(|()| String::new())
+                    .map_err(|e| Stop::Failed(Some(e)))
+            }
             Plan::Ask { command, args } => ask(&command, &args).map_err(|e| Stop::Failed(Some(e))),
         }
     });
     match done {
         Ok(text) | Err(Stop::Done(text)) => {
-            // A reader that has gone away does not want the rest.
-            let _ = io::stdout().write_all(text.as_bytes());
-            let _ = io::stdout().flush();
+            put!("{text}");
             ExitCode::SUCCESS
         }
         Err(Stop::Failed(complaint)) => {
@@ -199,33 +215,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Stop::Usage(complaint)) => {
-            let program = words.first().map_or("ovs-dpctl", String::as_str);
-            eprintln!("{program}: {complaint}");
+            getopt::complain(&complaint);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Options, wherever between the words they stand, and the words.
-fn split(words: &[String]) -> Result<(Vec<getopt::Given>, Vec<String>), String> {
-    let end = words.iter().position(|w| w == "--").unwrap_or(words.len());
-    let (before, after) = words.split_at(end);
-    let (mut given, mut plain) = (Vec::new(), Vec::new());
-    let mut left = before.to_vec();
-    loop {
-        let (more, rest) = getopt::leading(&specs(), &left)?;
-        given.extend(more);
-        let mut rest = rest.into_iter();
-        let Some(word) = rest.next() else { break };
-        plain.push(word);
-        left = rest.collect();
-    }
-    plain.extend(after.iter().skip(1).cloned());
-    Ok((given, plain))
-}
-
 fn parse(words: &[String], clock: &Clock) -> Result<(Options, Vec<String>), Stop> {
-    let (given, rest) = split(words).map_err(Stop::Usage)?;
+    let (given, rest) = getopt::anywhere(&specs(), words).map_err(Stop::Usage)?;
     let mut options = Options::default();
     let mut timeout = None;
     for (name, value) in given {
@@ -284,6 +281,22 @@ fn plan(options: &Options, words: &[String]) -> Result<Plan, String> {
         "help" => return Ok(Plan::Say(usage(&log::program()))),
         "list-commands" => return Ok(Plan::Say(list_commands())),
         _ => {}
+    }
+    let default = match command.name {
+        "add-flows" => Some(batch::Default::Add),
+        "mod-flows" => Some(batch::Default::Modify),
+        // A single word is a datapath if it looks like one.
+        "del-flows" if args.len() == 2 || args.first().is_some_and(|a| !a.contains('@')) => {
+            Some(batch::Default::Delete)
+        }
+        _ => None,
+    };
+    if let (Some(default), Some((path, datapath))) = (default, args.split_last()) {
+        return Ok(Plan::File {
+            path: path.clone(),
+            default,
+            datapath: datapath.first().cloned(),
+        });
     }
     let mut all: Vec<String> = passed_on(command.takes, options)
         .into_iter()
@@ -436,6 +449,7 @@ Other options:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{self, Write};
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -451,6 +465,7 @@ mod tests {
         Ok(match plan(&options, &rest)? {
             Plan::Say(text) => text,
             Plan::Ask { command, args } => format!("{command} {}", args.join(" ")),
+            Plan::File { path, default, .. } => format!("{default:?} {path}"),
         })
     }
 

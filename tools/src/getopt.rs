@@ -1,5 +1,5 @@
 //! Options as the C library's `getopt_long` takes them, with its words for wrong ones: long ones
-//! abbreviated, short ones bunched, up to the first word that is none.
+//! abbreviated, short ones bunched; up to the first word that is none, or between all words.
 
 /// Whether an option has an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,12 @@ impl Spec {
     }
 }
 
+/// Options from rows of a long name, a letter and an argument.
+pub fn table(rows: &[(&str, Option<char>, Arg)]) -> Vec<Spec> {
+    let spec = |&(long, short, arg): &(&str, Option<char>, Arg)| Spec::new(long, short, arg);
+    rows.iter().map(spec).collect()
+}
+
 /// An option that was given: its long name and its argument.
 pub type Given = (String, Option<String>);
 
@@ -59,6 +65,33 @@ pub fn leading(specs: &[Spec], words: &[String]) -> Result<(Vec<Given>, Vec<Stri
             _ => return Ok((given, rest.cloned().collect())),
         }
     }
+}
+
+/// Takes the options out of `words`, wherever before a `--` they stand; gives them and the other
+/// words.
+///
+/// # Errors
+/// The original's line, without the program's name.
+pub fn anywhere(specs: &[Spec], words: &[String]) -> Result<(Vec<Given>, Vec<String>), String> {
+    let (mut given, mut others) = (Vec::new(), Vec::new());
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match word.strip_prefix('-') {
+            Some("-") => others.extend(rest.by_ref().cloned()),
+            None | Some("") => others.push(word.clone()),
+            Some(_) => match word.strip_prefix("--") {
+                Some(long) => given.push(take_long(specs, long, &mut rest)?),
+                None => take_short(specs, word, &mut rest, &mut given)?,
+            },
+        }
+    }
+    Ok((given, others))
+}
+
+/// Says what is wrong with the options, naming the program as it was called.
+pub fn complain(line: &str) {
+    let program = std::env::args_os().next().unwrap_or_default();
+    eprintln!("{}: {line}", program.to_string_lossy());
 }
 
 type Words<'a> = std::slice::Iter<'a, String>;
@@ -173,6 +206,23 @@ mod tests {
             .map(|(name, value)| format!("{name}={}", value.unwrap_or_default()))
             .collect();
         Ok((given.join(" "), rest.join(" ")))
+    }
+
+    #[test]
+    fn options_stand_anywhere() {
+        let words: Vec<_> = "-mm a --tim=3 b -t 4 - -vdbg -- -m"
+            .split(' ')
+            .map(str::to_string)
+            .collect();
+        let (given, others) = anywhere(&specs(), &words).unwrap();
+        let names: Vec<_> = given.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["more", "more", "timeout", "timeout", "verbose"]);
+        let value = |n: usize| given[n].1.as_deref();
+        assert_eq!(
+            (value(2), value(3), value(4)),
+            (Some("3"), Some("4"), Some("dbg"))
+        );
+        assert_eq!(others, ["a", "b", "-", "-m"]);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //!
 //! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`).
 
+#[macro_use]
+extern crate daemon;
+
 pub mod appctl;
 pub mod ctl;
 pub mod deadline;

@@ -4,22 +4,6 @@
 //! * `offline`: commands that only read and write text; `stats`: what dumps; `flows`: what
 //!   changes flows or compares them; `switch`: ports, packets, monitors.
 
-/// A line on standard output. Nobody may be reading any more, which is no error.
-macro_rules! say {
-    ($($t:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($t)*);
-    }};
-}
-
-/// The same without a line break.
-macro_rules! put {
-    ($($t:tt)*) => {{
-        use std::io::Write;
-        let _ = write!(std::io::stdout(), $($t)*);
-    }};
-}
-
 mod flows;
 mod link;
 mod offline;
@@ -27,7 +11,10 @@ mod options;
 mod stats;
 mod switch;
 
-use options::Options;
+use crate::{deadline, getopt};
+use clock::Clock;
+use daemon::log::Level;
+use options::{Options, Stop};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -59,6 +46,20 @@ const fn cmd(
         usage,
     }
 }
+
+/// The modules whose log levels can be set.
+const MODULES: &[&str] = &[
+    "meta_flow",
+    "nx_match",
+    "ofctl",
+    "ofp_actions",
+    "ofp_errors",
+    "ofp_flow",
+    "ofp_match",
+    "ofp_msgs",
+    "ofp_util",
+    "vconn",
+];
 
 const MANY: usize = usize::MAX;
 
@@ -162,12 +163,18 @@ fn list_commands(_: &Options, _: &[String]) -> Outcome {
 
 /// Runs a command line, program name excluded.
 pub fn main(args: Vec<String>) -> ExitCode {
-    let parsed = match options::parse(args) {
-        Ok(Some(parsed)) => parsed,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(e) => return fail(&e),
+    let clock = Clock::real();
+    daemon::log::start(&daemon::options::program_name(), MODULES, &clock);
+    let (options, words) = match options::parse(&args) {
+        Ok(parsed) => parsed,
+        Err(Stop::Done) => return ExitCode::SUCCESS,
+        Err(Stop::Failed(line)) => return fail(&line.unwrap_or_default()),
+        Err(Stop::Usage(line)) => {
+            getopt::complain(&line);
+            return ExitCode::FAILURE;
+        }
     };
-    let (options, words) = parsed;
+    deadline::arm(options.timeout, &clock);
     let Some((name, rest)) = words.split_first() else {
         return fail("missing command name; use --help for help");
     };
@@ -193,28 +200,25 @@ pub fn main(args: Vec<String>) -> ExitCode {
 }
 
 fn fail(text: &str) -> ExitCode {
-    use std::io::Write;
     // What was printed so far comes first.
-    let _ = std::io::stdout().flush();
+    daemon::out::flush();
     if !text.is_empty() {
         eprintln!("ovs-ofctl: {text}");
     }
     ExitCode::FAILURE
 }
 
-/// Lines for the log, at level WARN, in the log's shape.
+/// Lines for the log, at level WARN.
 fn warn(notes: &[openflow::error::Note]) {
-    log(notes, "WARN");
+    log(notes, Level::Warn);
 }
 
 /// The same at level INFO.
 fn inform(notes: &[openflow::error::Note]) {
-    log(notes, "INFO");
+    log(notes, Level::Info);
 }
 
-fn log(notes: &[openflow::error::Note], level: &str) {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static COUNT: AtomicU32 = AtomicU32::new(0);
+fn log(notes: &[openflow::error::Note], level: Level) {
     // Of each module's limited lines a program that lives so shortly shows five.
     static SHOWN: Mutex<BTreeMap<&str, u32>> = Mutex::new(BTreeMap::new());
     for n in notes {
@@ -225,18 +229,6 @@ fn log(notes: &[openflow::error::Note], level: &str) {
                 continue;
             }
         }
-        let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-        let line = match options::console_pattern() {
-            Some(pattern) => pattern
-                .replace("%c", n.module)
-                .replace("%p", level)
-                .replace("%m", &n.text)
-                .replace("%N", &count.to_string()),
-            None => {
-                let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ");
-                format!("{now}|{count:05}|{}|{level}|{}", n.module, n.text)
-            }
-        };
-        eprintln!("{line}");
+        daemon::log::line(n.module, level, &n.text);
     }
 }

@@ -11,19 +11,19 @@ mod rpc;
 pub mod table;
 mod usage;
 
-use crate::ovsdb_tool::getopt::{self, Arg, Spec};
+use crate::deadline;
+use crate::getopt::{self, Arg};
 use clock::Clock;
 use daemon::options as common;
 use detach::Background;
 use rpc::Rpc;
 use std::path::PathBuf;
-use std::time::Duration;
 use table::{Printer, Style, Table};
 
 /// What went wrong, for one line on standard error.
 pub type Failure = String;
 
-const OPTIONS: &[Spec] = &[
+const OPTIONS: &[(&str, Option<char>, Arg)] = &[
     ("help", Some('h'), Arg::No),
     ("version", Some('V'), Arg::No),
     ("timestamp", None, Arg::No),
@@ -66,7 +66,7 @@ pub struct Session {
 
 impl Session {
     fn print(&mut self, table: &Table) {
-        print!("{}", self.printer.print(table, &self.style));
+        put!("{}", self.printer.print(table, &self.style));
     }
 
     fn stamp(&self) -> Option<String> {
@@ -102,6 +102,7 @@ impl Session {
 pub fn run(words: impl IntoIterator<Item = String>) -> u8 {
     match try_run(words) {
         Ok(()) => 0,
+        Err(why) if why.is_empty() => 1,
         Err(why) => {
             eprintln!("ovsdb-client: {why}");
             1
@@ -110,7 +111,14 @@ pub fn run(words: impl IntoIterator<Item = String>) -> u8 {
 }
 
 fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
-    let (options, words) = getopt::parse(OPTIONS, words)?;
+    let words: Vec<String> = words.into_iter().collect();
+    let (options, words) = match getopt::anywhere(&getopt::table(OPTIONS), &words) {
+        Ok(parsed) => parsed,
+        Err(line) => {
+            getopt::complain(&line);
+            return Err(String::new());
+        }
+    };
     let rundir = match std::env::var("OVS_RUNDIR") {
         Ok(dir) if !dir.is_empty() => dir,
         _ => "/var/run/openvswitch".to_owned(),
@@ -129,14 +137,14 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
     let mut log = common::Log::default();
     let mut timeout = None;
     for (name, value) in options {
-        match name {
+        match name.as_str() {
             "help" => {
                 usage::print(&session.default_remote());
                 return Ok(());
             }
             "version" => {
-                println!("ovsdb-client (Open vSwitch) 4.0.0");
-                println!("halyard {}", env!("CARGO_PKG_VERSION"));
+                say!("ovsdb-client (Open vSwitch) 4.0.0");
+                say!("halyard {}", env!("CARGO_PKG_VERSION"));
                 return Ok(());
             }
             "timestamp" => session.timestamp = true,
@@ -145,11 +153,9 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
             "no-db-change-aware" => session.db_change_aware = Some(false),
             "timeout" => {
                 let value = value.unwrap_or_default();
-                let seconds = value.parse().ok().filter(|&s: &u64| s > 0);
-                timeout = Some(
-                    seconds
-                        .ok_or_else(|| format!("value {value} on -t or --timeout is invalid"))?,
-                );
+                let seconds = deadline::parse(&value)
+                    .ok_or_else(|| format!("value {value} on -t or --timeout is invalid"))?;
+                timeout = Some(seconds);
             }
             "detach" => daemon.detach = true,
             "no-chdir" => daemon.no_chdir = true,
@@ -182,18 +188,6 @@ fn try_run(words: impl IntoIterator<Item = String>) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| e.to_string())?;
-    let clock = session.clock.clone();
-    runtime.block_on(async {
-        let expired = async {
-            match timeout {
-                Some(seconds) => clock.sleep(Duration::from_secs(seconds)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            done = commands::run(&mut session, command, args) => done,
-            // As the original, which lets the alarm end it.
-            () = expired => std::process::exit(142),
-        }
-    })
+    deadline::arm(timeout, &session.clock);
+    runtime.block_on(commands::run(&mut session, command, args))
 }

@@ -1,19 +1,17 @@
 //! `ovsdb-tool`: database files while no server has them open.
 //!
-//! Files: `commands` what it can do; `show_log` the log, told; `getopt` its options; `usage` its
-//! help.
+//! Files: `commands` what it can do; `show_log` the log, told; `usage` its help.
 
 mod commands;
-pub mod getopt;
 mod show_log;
 mod usage;
 
-use getopt::{Arg, Spec};
+use crate::getopt::{self, Arg};
 
 /// What went wrong, for one line on standard error.
 pub type Failure = String;
 
-const OPTIONS: &[Spec] = &[
+const OPTIONS: &[(&str, Option<char>, Arg)] = &[
     ("more", Some('m'), Arg::No),
     ("rbac-role", None, Arg::Required),
     ("cid", None, Arg::Required),
@@ -28,6 +26,7 @@ const OPTIONS: &[Spec] = &[
 pub fn run(words: impl IntoIterator<Item = String>) -> u8 {
     match try_run(words) {
         Ok(code) => code,
+        Err(why) if why.is_empty() => 1,
         Err(why) => {
             eprintln!("ovsdb-tool: {why}");
             1
@@ -36,32 +35,29 @@ pub fn run(words: impl IntoIterator<Item = String>) -> u8 {
 }
 
 fn try_run(words: impl IntoIterator<Item = String>) -> Result<u8, Failure> {
-    let (options, words) = getopt::parse(OPTIONS, words)?;
+    let words: Vec<String> = words.into_iter().collect();
+    let (options, words) = match getopt::anywhere(&getopt::table(OPTIONS), &words) {
+        Ok(parsed) => parsed,
+        Err(line) => {
+            getopt::complain(&line);
+            return Err(String::new());
+        }
+    };
     let mut verbosity = 0u32;
     for (name, value) in options {
-        match name {
+        match name.as_str() {
             "more" => verbosity += 1,
             "help" => {
                 usage::print();
                 return Ok(0);
             }
             "option" => {
-                for (name, short, arg) in OPTIONS {
-                    let arg = match arg {
-                        Arg::No => "",
-                        Arg::Required => "=ARG",
-                        Arg::Optional => "[=ARG]",
-                    };
-                    if let Some(short) = short {
-                        println!("-{short}");
-                    }
-                    println!("--{name}{arg}");
-                }
+                put!("{}", getopt::list(&getopt::table(OPTIONS)));
                 return Ok(0);
             }
             "version" => {
-                println!("ovsdb-tool (Open vSwitch) 4.0.0");
-                println!("halyard {}", env!("CARGO_PKG_VERSION"));
+                say!("ovsdb-tool (Open vSwitch) 4.0.0");
+                say!("halyard {}", env!("CARGO_PKG_VERSION"));
                 return Ok(0);
             }
             "cid" => {

@@ -1,5 +1,7 @@
 //! `ovs-appctl`; see `tools::appctl`.
 
 fn main() -> std::process::ExitCode {
-    tools::appctl::main()
+    let code = tools::appctl::main();
+    daemon::out::flush();
+    code
 }

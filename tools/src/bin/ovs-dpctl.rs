@@ -1,5 +1,7 @@
 //! `ovs-dpctl`; see `tools::dpctl`.
 
 fn main() -> std::process::ExitCode {
-    tools::dpctl::main()
+    let code = tools::dpctl::main();
+    daemon::out::flush();
+    code
 }

@@ -1,5 +1,7 @@
 //! `ovs-ofctl`: looks into OpenFlow switches and changes them.
 
 fn main() -> std::process::ExitCode {
-    tools::ofctl::main(std::env::args().skip(1).collect())
+    let code = tools::ofctl::main(std::env::args().skip(1).collect());
+    daemon::out::flush();
+    code
 }

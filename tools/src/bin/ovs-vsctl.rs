@@ -1,5 +1,7 @@
 //! `ovs-vsctl`; see `tools::vsctl`.
 
 fn main() -> std::process::ExitCode {
-    tools::vsctl::main()
+    let code = tools::vsctl::main();
+    daemon::out::flush();
+    code
 }

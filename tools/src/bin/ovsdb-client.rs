@@ -1,5 +1,7 @@
 //! `ovsdb-client`.
 
 fn main() -> std::process::ExitCode {
-    tools::ovsdb_client::run(std::env::args().skip(1)).into()
+    let code = tools::ovsdb_client::run(std::env::args().skip(1)).into();
+    daemon::out::flush();
+    code
 }

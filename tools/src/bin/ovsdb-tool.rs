@@ -1,5 +1,7 @@
 //! `ovsdb-tool`.
 
 fn main() -> std::process::ExitCode {
-    tools::ovsdb_tool::run(std::env::args().skip(1)).into()
+    let code = tools::ovsdb_tool::run(std::env::args().skip(1)).into();
+    daemon::out::flush();
+    code
 }

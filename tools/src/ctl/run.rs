@@ -7,6 +7,7 @@ use super::show::ShowTable;
 use super::syntax::{self, Command, Context, Failure, Syntax};
 use super::working::{Request, Working};
 use crate::deadline;
+use crate::getopt;
 use crate::ovsdb_client::table::{Format, Printer, Table};
 use clock::Clock;
 use daemon::log;
@@ -14,7 +15,6 @@ use daemon::stream::Address;
 use ovsdb::replica::{self, Replica};
 use ovsdb::{Atom, Json, Symbols, Uuid, json};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// What makes one tool different from another.
@@ -69,7 +69,7 @@ pub fn main(program: &Program) -> ExitCode {
     let parsed = match options::parse(program, &commands, given) {
         Ok(parsed) => parsed,
         Err(Stop::Done(text)) => {
-            print!("{text}");
+            put!("{text}");
             return ExitCode::SUCCESS;
         }
         Err(Stop::Failed(complaint)) => {
@@ -79,7 +79,7 @@ pub fn main(program: &Program) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(Stop::Usage(complaint)) => {
-            eprintln!("{}: {complaint}", words.first().map_or("", String::as_str));
+            getopt::complain(&complaint);
             return ExitCode::FAILURE;
         }
     };
@@ -327,10 +327,8 @@ impl Session<'_> {
                 text.push_str(&output.text);
             }
         }
-        let mut stdout = std::io::stdout();
-        // A reader that has gone away does not want the rest.
-        let _ = stdout.write_all(text.as_bytes());
-        let _ = stdout.flush();
+        put!("{text}");
+        daemon::out::flush();
     }
 
     async fn wait_for_daemon(

@@ -52,31 +52,39 @@ fn send_all(o: &Options, bridge: &str, flows: Vec<ParsedFlow>, usable: Protocols
     send_mods(o, &mut link, &mods)
 }
 
+/// Flow-mods that are sent before what came back is read.
+const CHUNK: usize = 100;
+
 fn send_mods(o: &Options, link: &mut Link, mods: &[FlowMod]) -> Outcome {
     if o.bundle {
         return send_bundle(link, mods);
     }
     // All at once, then one barrier for all of them.
-    let mut sent = Vec::new();
-    for m in mods {
-        sent.push(link.send(&Message::FlowMod(Box::new(m.clone())))?);
-    }
-    let barrier = link.send(&Message::BarrierRequest)?;
-    let mut failed = false;
-    loop {
-        let bytes = link.recv()?;
-        let h = openflow::Header::parse(&bytes).map_err(|e| e.to_string())?;
-        if h.xid == barrier {
-            return if failed { Err(String::new()) } else { Ok(()) };
+    // A switch that cannot send its errors takes no more: they are read before others are sent.
+    for chunk in mods.chunks(CHUNK) {
+        let first = link.xid();
+        for m in chunk {
+            link.send(&Message::FlowMod(Box::new(m.clone())))?;
         }
-        if sent.contains(&h.xid) {
-            eprint!(
-                "{}",
-                print::format_message(&bytes, &Names::none(), o.verbosity + 1)
-            );
-            failed = true;
+        let barrier = link.send(&Message::BarrierRequest)?;
+        let mut failed = false;
+        loop {
+            let bytes = link.recv()?;
+            let h = openflow::Header::parse(&bytes).map_err(|e| e.to_string())?;
+            if h.xid == barrier {
+                break;
+            }
+            if (first..barrier).contains(&h.xid) {
+                let text = print::format_message(&bytes, &Names::none(), o.verbosity + 1);
+                eprint!("{text}");
+                failed = true;
+            }
+        }
+        if failed {
+            return Err(String::new());
         }
     }
+    Ok(())
 }
 
 fn bundle_step(link: &mut Link, kind: u16) -> Outcome {
@@ -337,17 +345,15 @@ fn show(sign: char, k: &Key, v: &Version) -> String {
     line
 }
 
+/// Flows of a file (`-`, a path, whatever is there under the name) or of a switch.
 fn source(o: &Options, name: &str) -> Result<Table, String> {
-    if name == "-" || std::path::Path::new(name).is_file() {
+    let there = || !name.contains(':') && std::fs::metadata(name).is_ok();
+    if name == "-" || name.starts_with(['/', '.']) || there() {
         return from_file(name, &Names::none()).map(|(t, _)| t);
     }
-    match Link::open(o, name) {
-        Ok(mut link) => {
-            link.choose(o, Protocols::ANY, "diff-flows")?;
-            from_switch(&mut link)
-        }
-        Err(e) => Err(e),
-    }
+    let mut link = Link::open(o, name)?;
+    link.choose(o, Protocols::ANY, "diff-flows")?;
+    from_switch(&mut link)
 }
 
 /// `diff-flows`: exit code 2 if there are differences.
@@ -372,8 +378,7 @@ pub fn diff_flows(o: &Options, args: &[String]) -> Outcome {
         }
     }
     if differ {
-        use std::io::Write;
-        let _ = std::io::stdout().flush();
+        daemon::out::flush();
         std::process::exit(2);
     }
     Ok(())

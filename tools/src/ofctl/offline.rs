@@ -231,8 +231,7 @@ fn actions(version_name: &str, instructions: bool) -> Outcome {
         }
         match decoded {
             Err(e) => {
-                use std::io::Write;
-                let _ = std::io::stdout().flush();
+                daemon::out::flush();
                 warn(&e.notes);
                 let what = if instructions {
                     "instructions"

@@ -1,7 +1,8 @@
 //! The command line.
 
+use crate::getopt::{self, Arg, Spec};
+use crate::{deadline, logging};
 use openflow::{Protocols, Versions, version::Version};
-use std::time::Duration;
 
 /// The options of a command line.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct Options {
     /// `--sort` and `--rsort`: field and whether downward.
     pub sort: Vec<(String, bool)>,
     /// `-t`.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<u32>,
     /// `-P`.
     pub packet_in_format: Option<String>,
 }
@@ -52,51 +53,42 @@ fn defaults() -> Options {
     }
 }
 
-static PATTERN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-
-/// The pattern of log lines on standard error, if `-vPATTERN:console:` set one.
-pub fn console_pattern() -> Option<&'static str> {
-    PATTERN.get().map(String::as_str)
+fn specs() -> Vec<Spec> {
+    use Arg::{No, Optional, Required};
+    let mut specs = getopt::table(&[
+        ("timeout", Some('t'), Required),
+        ("strict", None, No),
+        ("readd", None, No),
+        ("flow-format", Some('F'), Required),
+        ("packet-in-format", Some('P'), Required),
+        ("more", Some('m'), No),
+        ("timestamp", None, No),
+        ("sort", None, Optional),
+        ("rsort", None, Optional),
+        ("names", None, No),
+        ("no-names", None, No),
+        ("stats", None, No),
+        ("no-stats", None, No),
+        ("unixctl", None, Required),
+        ("help", Some('h'), No),
+        ("option", Some('o'), No),
+        ("bundle", None, No),
+        ("color", None, Optional),
+        ("raw", None, No),
+        ("read-only", None, No),
+        ("detach", None, No),
+        ("no-chdir", None, No),
+        ("pidfile", None, Optional),
+        ("overwrite-pidfile", None, No),
+        ("monitor", None, No),
+        ("user", None, Required),
+        ("no-self-confinement", None, No),
+        ("version", Some('V'), No),
+        ("protocols", Some('O'), Required),
+    ]);
+    specs.extend(logging::specs());
+    specs
 }
-
-/// Long options that take a value, and the short ones that mean the same.
-const VALUED: [(&str, char); 10] = [
-    ("protocols", 'O'),
-    ("flow-format", 'F'),
-    ("packet-in-format", 'P'),
-    ("timeout", 't'),
-    ("log-file", '\0'),
-    ("unixctl", '\0'),
-    ("verbose", 'v'),
-    ("pidfile", '\0'),
-    ("color", '\0'),
-    ("sort", '\0'),
-];
-
-const PLAIN: [&str; 22] = [
-    "strict",
-    "readd",
-    "bundle",
-    "more",
-    "timestamp",
-    "names",
-    "no-names",
-    "stats",
-    "no-stats",
-    "raw",
-    "help",
-    "version",
-    "detach",
-    "no-chdir",
-    "monitor",
-    "rsort",
-    "read-only",
-    "no-self-confinement",
-    "overwrite-pidfile",
-    "syslog-target",
-    "private-key",
-    "certificate",
-];
 
 fn versions(text: &str) -> Result<Versions, String> {
     let mut out = Versions::default();
@@ -109,122 +101,71 @@ fn versions(text: &str) -> Result<Versions, String> {
     Ok(out)
 }
 
-/// Reads the command line; `None` if `--help` or `--version` was all.
-pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String> {
+/// Why nothing is done.
+pub enum Stop {
+    /// It is all done.
+    Done,
+    /// One line, if it is not in the log already.
+    Failed(Option<String>),
+    /// A line of the C library's kind, which names the program as it was called.
+    Usage(String),
+}
+
+impl From<String> for Stop {
+    fn from(line: String) -> Stop {
+        Stop::Failed(Some(line))
+    }
+}
+
+/// Reads the command line.
+pub fn parse(args: &[String]) -> Result<(Options, Vec<String>), Stop> {
     let mut o = defaults();
-    let mut words = Vec::new();
     let mut versions_given = false;
-    let mut it = args.into_iter();
-    while let Some(arg) = it.next() {
-        if arg == "--" {
-            words.extend(it.by_ref());
-            break;
-        }
-        if arg == "-" || !arg.starts_with('-') {
-            words.push(arg);
-            continue;
-        }
-        let mut found: Vec<(String, Option<String>)> = Vec::new();
-        if let Some(long) = arg.strip_prefix("--") {
-            let (name, value) = match long.split_once('=') {
-                Some((n, v)) => (n, Some(v.to_string())),
-                None => (long, None),
-            };
-            let all = || VALUED.iter().map(|(n, _)| *n).chain(PLAIN);
-            let exact = all().find(|n| *n == name);
-            let mut by_prefix = all().filter(|n| n.starts_with(name));
-            let full = exact.or_else(|| match (by_prefix.next(), by_prefix.next()) {
-                (Some(one), None) => Some(one),
-                _ => None,
-            });
-            let Some(full) = full else {
-                return Err(format!("unrecognized option '--{name}'"));
-            };
-            let needs = matches!(
-                full,
-                "protocols" | "flow-format" | "packet-in-format" | "timeout" | "unixctl"
-            );
-            let value = match value {
-                None if needs => Some(
-                    it.next()
-                        .ok_or_else(|| format!("option '--{full}' requires an argument"))?,
-                ),
-                v => v,
-            };
-            found.push((full.to_string(), value));
-        } else {
-            let mut chars = arg.chars().skip(1);
-            while let Some(c) = chars.next() {
-                if c == 'v' {
-                    let rest: String = chars.by_ref().collect();
-                    found.push(("verbose".into(), Some(rest)));
-                } else if let Some((name, _)) = VALUED.iter().find(|(_, s)| *s == c) {
-                    let rest: String = chars.by_ref().collect();
-                    let value = if rest.is_empty() {
-                        it.next()
-                            .ok_or_else(|| format!("option requires an argument -- '{c}'"))?
-                    } else {
-                        rest
-                    };
-                    found.push((name.to_string(), Some(value)));
-                } else {
-                    let name = match c {
-                        'm' => "more",
-                        'h' => "help",
-                        'V' => "version",
-                        _ => return Err(format!("invalid option -- '{c}'")),
-                    };
-                    found.push((name.to_string(), None));
-                }
+    let (given, words) = getopt::anywhere(&specs(), args).map_err(Stop::Usage)?;
+    for (name, value) in given {
+        let text = value.clone().unwrap_or_default();
+        match name.as_str() {
+            "protocols" => {
+                o.versions = versions(&text)?;
+                versions_given = true;
             }
-        }
-        for (name, value) in found {
-            let text = value.clone().unwrap_or_default();
-            match name.as_str() {
-                "protocols" => {
-                    o.versions = versions(&text)?;
-                    versions_given = true;
-                }
-                "flow-format" => {
-                    o.formats = Protocols::parse(&text)?;
-                }
-                "packet-in-format" => o.packet_in_format = Some(text),
-                "timeout" => {
-                    let seconds: u64 = text
-                        .parse()
-                        .ok()
-                        .filter(|n| *n > 0)
-                        .ok_or_else(|| format!("value {text} on -t or --timeout is invalid"))?;
-                    o.timeout = Some(Duration::from_secs(seconds));
-                }
-                "verbose" => {
-                    if let Some(pattern) = text.strip_prefix("PATTERN:console:") {
-                        let _ = PATTERN.set(pattern.to_string());
-                    }
-                }
-                "strict" => o.strict = true,
-                "readd" => o.readd = true,
-                "bundle" => o.bundle = true,
-                "more" => o.verbosity = o.verbosity.saturating_add(1),
-                "timestamp" => o.timestamp = true,
-                "names" => o.names = Some(true),
-                "no-names" => o.names = Some(false),
-                "stats" => o.stats = true,
-                "no-stats" => o.stats = false,
-                "raw" => o.raw = true,
-                "sort" => o.sort.push((text, false)),
-                "rsort" => o.sort.push((text, true)),
-                "help" => {
-                    usage();
-                    return Ok(None);
-                }
-                "version" => {
-                    say!("ovs-ofctl (Open vSwitch) 4.0.0");
-                    say!("OpenFlow versions 0x1:0x6");
-                    say!("halyard {}", env!("CARGO_PKG_VERSION"));
-                    return Ok(None);
-                }
-                _ => {}
+            "flow-format" => {
+                o.formats = Protocols::parse(&text)?;
+            }
+            "packet-in-format" => o.packet_in_format = Some(text),
+            "timeout" => {
+                let seconds = deadline::parse(&text)
+                    .ok_or_else(|| format!("value {text} on -t or --timeout is invalid"))?;
+                o.timeout = Some(seconds);
+            }
+            "strict" => o.strict = true,
+            "readd" => o.readd = true,
+            "bundle" => o.bundle = true,
+            "more" => o.verbosity = o.verbosity.saturating_add(1),
+            "timestamp" => o.timestamp = true,
+            "names" => o.names = Some(true),
+            "no-names" => o.names = Some(false),
+            "stats" => o.stats = true,
+            "no-stats" => o.stats = false,
+            "raw" => o.raw = true,
+            "sort" => o.sort.push((text, false)),
+            "rsort" => o.sort.push((text, true)),
+            "help" => {
+                usage();
+                return Err(Stop::Done);
+            }
+            "option" => {
+                put!("{}", getopt::list(&specs()));
+                return Err(Stop::Done);
+            }
+            "version" => {
+                say!("ovs-ofctl (Open vSwitch) 4.0.0");
+                say!("OpenFlow versions 0x1:0x6");
+                say!("halyard {}", env!("CARGO_PKG_VERSION"));
+                return Err(Stop::Done);
+            }
+            other => {
+                logging::apply(other, value.as_deref()).map_err(Stop::Failed)?;
             }
         }
     }
@@ -243,17 +184,17 @@ pub fn parse(args: Vec<String>) -> Result<Option<(Options, Vec<String>)>, String
     let both = o.formats.and(by_version);
     if both.is_empty() {
         let names: Vec<&str> = o.versions.iter().map(Version::name).collect();
-        return Err(format!(
+        return Err(Stop::Failed(Some(format!(
             "None of the enabled OpenFlow versions ({}) supports any of the enabled flow formats \
              ({}).  (Use -O to enable additional OpenFlow versions or -F to enable additional flow \
              formats.)",
             names.join(", "),
             o.formats
-        ));
+        ))));
     }
     o.formats = both;
     o.versions = o.versions.and(both.versions());
-    Ok(Some((o, words)))
+    Ok((o, words))
 }
 
 /// Prints how to use the program.

@@ -124,6 +124,16 @@ pub fn mod_table(o: &Options, args: &[String]) -> Outcome {
     link.transact_noreply(&Message::TableMod(c))
 }
 
+/// An Ethernet frame from hexadecimal digits.
+fn frame(text: &str) -> Result<Vec<u8>, String> {
+    const ETHERNET_HEADER: usize = 14;
+    let data = unhex(text).ok_or("Trailing garbage in packet data")?;
+    if data.len() < ETHERNET_HEADER {
+        return Err("Packet data too short for Ethernet".into());
+    }
+    Ok(data)
+}
+
 /// A packet-out from text: `in_port=1,packet=...,actions=...`.
 fn packet_out_of(text: &str, names: &Names) -> Result<PacketOut, String> {
     let at = text.find("action").ok_or("must specify an action")?;
@@ -134,7 +144,7 @@ fn packet_out_of(text: &str, names: &Names) -> Result<PacketOut, String> {
     let mut data = Vec::new();
     for (key, value) in KeyValues::new(head) {
         if key == "packet" {
-            data = unhex(value).ok_or_else(|| format!("{value}: invalid packet data"))?;
+            data = frame(value).map_err(|e| format!("packet: {e}"))?;
         } else if key == "in_port" {
             let p = names.port(value);
             let p = p.ok_or_else(|| format!("{value} is not a valid OpenFlow port"))?;
@@ -173,7 +183,7 @@ pub fn packet_out(o: &Options, args: &[String]) -> Outcome {
             .ok_or_else(|| format!("{port} is not a valid OpenFlow port"))?;
         let parsed = parse_actions(actions, &names)?;
         for p in packets {
-            let data = unhex(p).ok_or_else(|| format!("{p}: invalid packet data"))?;
+            let data = frame(p)?;
             let mut metadata = Match::any();
             metadata.set(FieldId::InPortOxm, u128::from(in_port.0));
             let actions = parsed.actions.clone();

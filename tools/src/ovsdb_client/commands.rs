@@ -117,21 +117,21 @@ pub async fn run(session: &mut Session, name: &str, args: &[String]) -> Result<(
     match name {
         "list-dbs" => {
             for name in rpc.databases().await? {
-                println!("{name}");
+                say!("{name}");
             }
             Ok(())
         }
         "get-schema" => {
             let schema = rpc.schema(&database).await?;
-            println!("{}", session.style.json(&schema.to_json()));
+            say!("{}", session.style.json(&schema.to_json()));
             Ok(())
         }
         "get-schema-version" => {
-            println!("{}", rpc.schema(&database).await?.version);
+            say!("{}", rpc.schema(&database).await?.version);
             Ok(())
         }
         "get-schema-cksum" => {
-            println!("{}", rpc.schema(&database).await?.cksum);
+            say!("{}", rpc.schema(&database).await?.cksum);
             Ok(())
         }
         "list-tables" => {
@@ -177,7 +177,7 @@ async fn alone(session: &mut Session, name: &str, args: &[String]) -> Result<(),
         "transact" => {
             let transaction = parse(last)?;
             let result = transact(session, args, transaction).await?;
-            println!("{}", session.style.json(&result));
+            say!("{}", session.style.json(&result));
             Ok(())
         }
         "query" => query(session, args, parse(last)?).await,
@@ -193,7 +193,7 @@ async fn alone(session: &mut Session, name: &str, args: &[String]) -> Result<(),
             let schema = Schema::from_file(Path::new(last)).map_err(|e| e.to_string())?;
             let (mut rpc, _) = open(session, args, 1).await?;
             let theirs = rpc.schema(&schema.name).await?;
-            println!("{}", if schema == theirs { "no" } else { "yes" });
+            say!("{}", if schema == theirs { "no" } else { "yes" });
             Ok(())
         }
         _ => {
@@ -241,7 +241,7 @@ async fn query(
     {
         results.pop();
     }
-    println!("{}", session.style.json(&result));
+    say!("{}", session.style.json(&result));
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use daemon::control::Invocation;
 use ovsdb::condition::Condition;
 use ovsdb::monitor::Version;
 use ovsdb::{Column, Json, Schema, TableSchema, Uuid, json};
-use std::io::Write as _;
 
 struct Watched<'a> {
     table: &'a TableSchema,
@@ -92,11 +91,11 @@ pub async fn run(
                 if version == Version::V3 {
                     let found = result.get(0).and_then(Json::as_bool).unwrap_or(false);
                     let last = result.get(1).and_then(Json::as_str).unwrap_or_default();
-                    println!("found: {found}, last_id: {last}");
+                    say!("found: {found}, last_id: {last}");
                     updates = result.get(2).unwrap_or(&Json::Null);
                 }
                 print_updates(session, version, &watched, updates, true);
-                let _ = std::io::stdout().flush();
+                daemon::out::flush();
                 session.background.ready(true)?;
             }
             None => {}
@@ -108,14 +107,14 @@ pub async fn run(
                 let mut updates = params.get(1).unwrap_or(&Json::Null);
                 if version == Version::V3 {
                     let last = params.get(1).and_then(Json::as_str).unwrap_or_default();
-                    print!("\nlast_id: {last}");
+                    put!("\nlast_id: {last}");
                     updates = params.get(2).unwrap_or(&Json::Null);
                 }
                 print_updates(session, version, &watched, updates, false);
             }
             Some(_) => {}
         }
-        let _ = std::io::stdout().flush();
+        daemon::out::flush();
     }
 }
 
@@ -360,14 +359,14 @@ pub async fn lock(
         match message.get("method").and_then(Json::as_str) {
             None if message.get("id") == Some(&id) => {
                 let result = message.get("result").unwrap_or(&Json::Null);
-                println!("{}", session.style.json(result));
-                let _ = std::io::stdout().flush();
+                say!("{}", session.style.json(result));
+                daemon::out::flush();
                 session.background.ready(false)?;
             }
             None => {}
             Some(method) => {
-                println!("{method}");
-                println!(
+                say!("{method}");
+                say!(
                     "{}",
                     session
                         .style
@@ -375,6 +374,6 @@ pub async fn lock(
                 );
             }
         }
-        let _ = std::io::stdout().flush();
+        daemon::out::flush();
     }
 }

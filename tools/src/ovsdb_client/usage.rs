@@ -2,7 +2,7 @@
 
 /// Prints the help.
 pub fn print(default_remote: &str) {
-    print!(
+    put!(
         "\
 ovsdb-client: Open vSwitch database JSON-RPC client
 usage: ovsdb-client [OPTIONS] COMMAND [ARG...]

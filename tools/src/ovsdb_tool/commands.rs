@@ -135,7 +135,7 @@ fn text(error: ovsdb::Error) -> Failure {
 
 fn list_commands(_: &Arguments<'_>) -> Result<u8, Failure> {
     for (name, arguments, ..) in COMMANDS {
-        println!("{}", format!("  {name:<23} {arguments}").trim_end());
+        say!("{}", format!("  {name:<23} {arguments}").trim_end());
     }
     Ok(0)
 }
@@ -221,17 +221,17 @@ fn replace(path: &Path, lock: LockFile, records: &[String]) -> Result<u8, Failur
 fn needs_conversion(args: &Arguments<'_>) -> Result<u8, Failure> {
     let ours = file::read_schema(&args.db()).map_err(text)?;
     let theirs = Schema::from_file(&args.schema(1)).map_err(text)?;
-    println!("{}", if ours == theirs { "no" } else { "yes" });
+    say!("{}", if ours == theirs { "no" } else { "yes" });
     Ok(0)
 }
 
 fn print_db(args: &Arguments<'_>, what: impl FnOnce(Schema) -> String) -> Result<u8, Failure> {
-    println!("{}", what(file::read_schema(&args.db()).map_err(text)?));
+    say!("{}", what(file::read_schema(&args.db()).map_err(text)?));
     Ok(0)
 }
 
 fn print_schema(args: &Arguments<'_>, what: impl FnOnce(Schema) -> String) -> Result<u8, Failure> {
-    println!(
+    say!(
         "{}",
         what(Schema::from_file(&args.schema(0)).map_err(text)?)
     );
@@ -310,7 +310,7 @@ fn transact(args: &Arguments<'_>, write: bool) -> Result<u8, Failure> {
     };
     // Sorted members, as the original prints.
     let answer = json::parse(answer.as_bytes())?;
-    println!("{}", json::to_string(&answer));
+    say!("{}", json::to_string(&answer));
     Ok(0)
 }
 

@@ -23,19 +23,21 @@ pub fn show(path: &Path, verbosity: u32) -> Result<(), Failure> {
     let mut names = BTreeMap::new();
     let mut number = 0u64;
     while let Some(record) = reader.next_record().map_err(|e| e.to_string())? {
-        print!("record {number}:");
+        put!("record {number}:");
         match &schema {
             None => {
                 let read = Schema::from_json(&record).map_err(|e| e.to_string())?;
-                println!(
+                say!(
                     " \"{}\" schema, version=\"{}\", cksum=\"{}\"",
-                    read.name, read.version, read.cksum
+                    read.name,
+                    read.version,
+                    read.cksum
                 );
                 schema = Some(read);
             }
             Some(schema) => print_change(&record, schema, &mut names, verbosity),
         }
-        println!();
+        say!();
         number += 1;
     }
     Ok(())
@@ -55,11 +57,11 @@ fn print_change(
             date
         };
         if let Some(date) = DateTime::from_timestamp_millis(ms) {
-            print!(" {}", date.format("%Y-%m-%d %H:%M:%S%.3f"));
+            put!(" {}", date.format("%Y-%m-%d %H:%M:%S%.3f"));
         }
     }
     if let Some(comment) = record.get("_comment").and_then(Json::as_str) {
-        print!(" \"{comment}\"");
+        put!(" \"{comment}\"");
     }
     if verbosity > 0 {
         print_rows(record, schema, names, verbosity);
@@ -79,19 +81,19 @@ fn print_rows(
             continue;
         };
         if std::mem::take(&mut first) {
-            println!();
+            say!();
         }
         for (uuid, columns) in rows {
             let short = uuid.get(..8).unwrap_or(uuid);
             let new_name = columns.get("name").map(json::to_string);
-            print!("  table {table}");
+            put!("  table {table}");
             match (names.get(uuid), &new_name) {
-                (Some(old), _) => println!(
+                (Some(old), _) => say!(
                     " row {old} ({short}){}:",
                     if is_diff { " diff" } else { "" }
                 ),
-                (None, Some(new)) => println!(" insert row {new} ({short}):"),
-                (None, None) => println!(" insert row {short}:"),
+                (None, Some(new)) => say!(" insert row {new} ({short}):"),
+                (None, None) => say!(" insert row {short}:"),
             }
             if let Some(columns) = columns.as_object() {
                 if verbosity > 1 {
@@ -108,7 +110,7 @@ fn print_rows(
                     }
                 }
             } else if columns.is_null() {
-                println!("    delete row");
+                say!("    delete row");
                 names.remove(uuid);
             }
         }
@@ -121,7 +123,7 @@ fn print_columns(schema: &Schema, table: &str, columns: &json::Object) {
             .table(table)
             .and_then(|t| Column::find(t, name).map(|c| c.type_(t)));
         let text = type_.and_then(|t| Some(Datum::from_json(value, t, None).ok()?.to_text(t)));
-        println!(
+        say!(
             "    {name}={}",
             text.unwrap_or_else(|| json::to_string(value))
         );

@@ -4,7 +4,7 @@ use super::commands::{default_db, default_schema};
 
 /// Prints the help.
 pub fn print() {
-    print!(
+    put!(
         "\
 ovsdb-tool: Open vSwitch database management utility
 usage: ovsdb-tool [OPTIONS] COMMAND [ARG...]

@@ -1,0 +1,220 @@
+//! The tools of this workspace where their surroundings fail them, and `ovs-dpctl` against a daemon.
+
+use std::fs::{self, OpenOptions};
+use std::process::{Command, Stdio};
+
+use end_to_end::frame::{Ipv4, ethernet, mac};
+use end_to_end::{Make, Switch, ours, run};
+
+const TOOLS: [&str; 6] = [
+    "ovs-appctl",
+    "ovs-dpctl",
+    "ovs-ofctl",
+    "ovs-vsctl",
+    "ovsdb-client",
+    "ovsdb-tool",
+];
+const DAEMONS: [&str; 2] = ["ovs-vswitchd", "ovsdb-server"];
+
+#[test]
+fn a_reader_that_has_gone_away_ends_a_program_quietly() {
+    for name in TOOLS.iter().chain(&DAEMONS) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut program = Command::new(ours(name));
+        let done = program
+            .arg("--help")
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output();
+        let done = done.expect("it starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!((done.status.code(), &*said), (Some(0), ""), "{name}");
+    }
+}
+
+#[test]
+fn output_that_has_no_room_is_an_error() {
+    for name in TOOLS.iter().chain(&DAEMONS) {
+        let full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let mut program = Command::new(ours(name));
+        let done = program
+            .arg("--help")
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output();
+        let done = done.expect("it starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        let expected = format!("{name}: write failed (No space left on device)\n");
+        assert_eq!((done.status.code(), &*said), (Some(1), &*expected));
+    }
+}
+
+#[test]
+fn a_tool_that_takes_too_long_dies_of_an_alarm() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let silent = dir.path().join("silent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&silent).expect("a socket");
+    let remote = format!("unix:{}", silent.display());
+    for (name, words) in [
+        ("ovs-ofctl", vec!["show", remote.as_str()]),
+        ("ovsdb-client", vec!["list-dbs", remote.as_str()]),
+        ("ovs-vsctl", vec!["--db", remote.as_str(), "show"]),
+    ] {
+        let mut tool = Command::new(ours(name));
+        tool.env("OVS_RUNDIR", dir.path());
+        let done = run(tool.arg("--timeout=1").args(words));
+        let said = done.fails(128 + 14);
+        assert!(
+            said.ends_with("fatal_signal|WARN|terminating with signal 14 (Alarm clock)\n"),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
+fn options_are_taken_as_the_c_library_takes_them() {
+    let cases = [
+        ("ovs-ofctl", "--no-such", "unrecognized option '--no-such'"),
+        ("ovs-ofctl", "-Z", "invalid option -- 'Z'"),
+        (
+            "ovs-ofctl",
+            "--strict=1",
+            "option '--strict' doesn't allow an argument",
+        ),
+        (
+            "ovsdb-tool",
+            "--ver",
+            "option '--ver' is ambiguous; possibilities: '--verbose' '--version'",
+        ),
+        ("ovsdb-client", "-t", "option requires an argument -- 't'"),
+        (
+            "ovs-dpctl",
+            "--timeout",
+            "option '--timeout' requires an argument",
+        ),
+    ];
+    for (name, option, complaint) in cases {
+        let program = ours(name);
+        let said = run(Command::new(&program).arg(option)).fails(1);
+        assert_eq!(said, format!("{}: {complaint}\n", program.display()));
+    }
+}
+
+#[test]
+fn a_packet_out_needs_a_whole_ethernet_header() {
+    let short = "packet=0102030405,actions=drop";
+    let said = run(Command::new(ours("ovs-ofctl")).args(["packet-out", "br0", short])).fails(1);
+    assert_eq!(
+        said,
+        "ovs-ofctl: packet: Packet data too short for Ethernet\n"
+    );
+}
+
+#[test]
+fn flows_of_files_pipes_and_switches_are_compared() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    switch.ofctl("add-flow br0 in_port=1,actions=drop").ok();
+    let file = switch.path("flows.txt");
+    fs::write(&file, "in_port=1,actions=drop\nin_port=2,actions=drop\n").expect("a file");
+    let diff = |a: &str, b: &str| run(switch.our_tool("ovs-ofctl").args(["diff-flows", a, b]));
+    let name = file.to_str().expect("text");
+    assert_eq!(diff("br0", "br0").ok(), "");
+    let differs = diff("br0", name);
+    assert_eq!(
+        (differs.code, differs.out.as_str()),
+        (2, "+in_port=2 actions=drop\n")
+    );
+    // A file that is none on a disk.
+    let mut shell = switch.our_tool("ovs-ofctl");
+    let program = shell.get_program().to_owned();
+    shell = Command::new("sh");
+    shell
+        .env("OVS_RUNDIR", switch.path(""))
+        .env("T", program)
+        .env("F", name);
+    shell.args(["-c", "cat $F | $T diff-flows br0 /dev/stdin"]);
+    let differs = run(&mut shell);
+    assert_eq!(
+        (differs.code, differs.out.as_str()),
+        (2, "+in_port=2 actions=drop\n")
+    );
+}
+
+#[test]
+fn many_refused_flows_do_not_stop_their_sender() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    let flows: String = (0..3000)
+        .map(|n| format!("reg0={n},actions=group:{n}\n"))
+        .collect();
+    fs::write(switch.path("flows.txt"), flows).expect("a file");
+    let mut tool = switch.our_tool("ovs-ofctl");
+    tool.args([
+        "-O",
+        "OpenFlow13",
+        "--timeout=60",
+        "add-flows",
+        "br0",
+        "flows.txt",
+    ]);
+    let said = run(&mut tool).fails(1);
+    assert!(said.contains("OFPBAC_BAD_OUT_GROUP"), "{said}");
+}
+
+#[test]
+fn datapath_flows_are_added_changed_and_deleted() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(2, "");
+    switch.appctl("time/stop").ok();
+    let dpctl = |words: &[&str]| run(switch.our_tool("ovs-dpctl").arg("--timeout=30").args(words));
+    assert_eq!(dpctl(&["dump-dps"]).ok(), "dummy@ovs-dummy\n");
+    let shown = dpctl(&["show"]).ok();
+    assert!(shown.starts_with("dummy@ovs-dummy:\n"), "{shown}");
+    assert!(shown.contains("port 1: p1 (dummy)"), "{shown}");
+
+    let flow = "in_port(1),eth(),eth_type(0x800),ipv4(frag=no)";
+    fs::write(
+        switch.path("add"),
+        format!("# from p1 to p2\n{flow} 2\n\nin_port(1)\n"),
+    )
+    .expect("a file");
+    let done = dpctl(&["add-flows", "add"]);
+    assert_eq!(
+        done.err,
+        "ovs-dpctl: Failed parsing line number 4, skipped!\n"
+    );
+    done.ok();
+    let flows = dpctl(&["dump-flows"]).ok();
+    assert!(flows.contains("actions:2"), "{flows}");
+    let ip = Ipv4::new([10, 0, 0, 1], [10, 0, 0, 2]);
+    let frame = ethernet(mac(2), mac(1), 0x800, &ip.udp(1, 2, &[0; 20]));
+    switch.receive("p1", &frame);
+    assert_eq!(switch.sent("p2"), [frame]);
+
+    let mut tool = switch.our_tool("ovs-dpctl");
+    let mut child = tool
+        .args(["add-flows", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(
+        &mut input,
+        format!("delete {flow}\nadd {flow} drop\n").as_bytes(),
+    )
+    .expect("a line");
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+    let flows = dpctl(&["dump-flows"]).ok();
+    assert!(flows.contains("actions:drop"), "{flows}");
+
+    dpctl(&["del-flow", flow]).ok();
+    assert_eq!(dpctl(&["dump-flows"]).ok(), "");
+    let said = dpctl(&["del-flow", flow]).fails(1);
+    assert!(said.contains("No such file or directory"), "{said}");
+}
