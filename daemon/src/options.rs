@@ -164,6 +164,7 @@ Daemon options:
   --no-chdir              do not chdir to '/'
   --pidfile[=FILE]        create pidfile (default: {}/{program}.pid)
   --overwrite-pidfile     with --pidfile, start even if already running
+  --no-self-confinement   accepted and without effect
 ",
         dirs::rundir().display()
     )

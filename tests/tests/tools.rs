@@ -218,3 +218,43 @@ fn datapath_flows_are_added_changed_and_deleted() {
     let said = dpctl(&["del-flow", flow]).fails(1);
     assert!(said.contains("No such file or directory"), "{said}");
 }
+
+#[test]
+fn a_monitor_in_the_background_is_told_what_to_do() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    let shell = |words: &str| {
+        let mut shell = switch.our_tool("ovs-ofctl");
+        let program = shell.get_program().to_owned();
+        shell = Command::new("sh");
+        shell.env("OVS_RUNDIR", switch.path("")).env("T", program);
+        run(shell.args(["-c", &format!("cd $OVS_RUNDIR && $T {words}")]))
+    };
+    shell("monitor br0 --detach --no-chdir --pidfile --unixctl=m.ctl 2>seen").ok();
+    let tell = |words: &str| {
+        let socket = switch.path("m.ctl");
+        let target = format!("--target={}", socket.display());
+        run(switch
+            .tool("ovs-appctl")
+            .arg(target)
+            .args(words.split_whitespace()))
+    };
+    assert_eq!(tell("ofctl/send 0112000800000001").ok(), "sent\n");
+    tell("ofctl/barrier").ok();
+    let seen = fs::read_to_string(switch.path("seen")).expect("what it saw");
+    let expected = "send: OFPT_BARRIER_REQUEST (xid=0x1):\nOFPT_BARRIER_REPLY (xid=0x1):\n";
+    assert!(seen.contains(expected), "{seen}");
+    tell("ofctl/set-output-file later").ok();
+    tell("ofctl/block").ok();
+    assert!(tell("ofctl/block").fails(2).contains("already blocking"));
+    tell("ofctl/unblock").ok();
+    tell("ofctl/barrier").ok();
+    let later = fs::read_to_string(switch.path("later")).expect("what it saw later");
+    assert!(later.contains("OFPT_BARRIER_REPLY"), "{later}");
+    let pid = switch.pid("ovs-ofctl").expect("a pid file");
+    tell("exit").ok();
+    end_to_end::eventually("it ends", || {
+        (!switch.path("ovs-ofctl.pid").exists()).then_some(())
+    });
+    assert!(pid > 1);
+}

@@ -283,14 +283,17 @@ Common commands:
       'off', 'emer', 'err', 'warn', 'info', or 'dbg' ('dbg', bydefault)
   vlog/reopen        Make the program reopen its log file
 Other options:
-  --timeout=SECS     wait at most SECS seconds for a response
+  -e, --execute      accepted and without effect: COMMAND is executed anyhow
+  -T, --timeout=SECS wait at most SECS seconds for a response
   -f, --format=FMT   Output format. One of: 'json', or 'text'
                      (default: text)
   --pretty           Format the output in a more readable fashion.
                      Requires: --format=json.
+  -o, --option       List options
   -h, --help         Print this helpful information
   -V, --version      Display ovs-appctl version information
-"
+{}",
+        options::log_usage(&name)
     )
 }
 

@@ -415,10 +415,28 @@ usage: {program} [OPTIONS] COMMAND [ARG...]
   del-flows [DP] [FILE]      delete all or specified flows from DP
   cache-get-size [DP]             Show the current size for all caches
   cache-set-size DP CACHE SIZE  Set cache size for a specific cache
+  offload-stats-show [DP]    show how many flows devices hold
   dump-conntrack [DP] [zone=ZONE]  display conntrack entries for ZONE
+  dump-conntrack-exp [DP] [zone=ZONE]  display expected connections
   flush-conntrack [DP] [zone=ZONE] [ct-tuple]delete matched conntrack entries in ZONE
   ct-stats-show [DP] [zone=ZONE] [verbose] CT connections grouped by protocol
   ct-bkts [DP] [gt=N] display connections per CT bucket
+  ct-set-maxconns [DP] N, ct-get-maxconns [DP], ct-get-nconns [DP]
+                             limit and count connections
+  ct-enable-tcp-seq-chk [DP], ct-disable-tcp-seq-chk [DP],
+  ct-get-tcp-seq-chk [DP]    check TCP sequence numbers, or do not
+  ct-set-limits [DP] [default=L] [zone=N,limit=L]...,
+  ct-del-limits [DP] [default] [zone=N,...], ct-get-limits [DP] [zone=N,...]
+                             limit connections by zone
+  ct-set-sweep-interval [DP] MS, ct-get-sweep-interval [DP]
+                             how often old connections are looked for
+  ipf-set-enabled [DP] v4|v6, ipf-set-disabled [DP] v4|v6
+                             put fragments together, or do not
+  ipf-set-min-frag [DP] v4|v6 SIZE, ipf-set-max-nfrags [DP] N
+                             which fragments, and how many
+  ipf-get-status [DP]        show how fragments are treated
+  help                       print this help message
+  list-commands              list commands
 Each IFACE on add-dp, add-if, and set-if may be followed by
 comma-separated options.  See ovs-dpctl(8) for syntax, or the
 Interface table in ovs-vswitchd.conf.db(5) for an options list.
@@ -431,7 +449,7 @@ Options for show and mod-flow:
 
 Options for dump-flows:
   -m, --more                  increase verbosity of output
-  --names                     use port names in output
+  --names, --no-names         use port names in output, or numbers
 
 Options for mod-flow:
   --may-create                create flow if it doesn't exist
@@ -440,6 +458,7 @@ Options for mod-flow:
 
 Other options:
   -t, --timeout=SECS          give up after SECS seconds
+  -o, --option                list options
   -h, --help                  display this help message
   -V, --version               display version information
 "

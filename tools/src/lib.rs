@@ -4,7 +4,8 @@
 //! * `ovs-vsctl` is in [`vsctl`], on [`ctl`], the engine of commands on a database
 //! * `ovsdb-client` and `ovsdb-tool` are in [`ovsdb_client`] and [`ovsdb_tool`]
 //!
-//! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`).
+//! and what tools share: [`getopt`] and [`logging`] (options), [`deadline`] (`--timeout`) and
+//! `detach` (commands that go on in the background).
 
 #[macro_use]
 extern crate daemon;
@@ -12,6 +13,7 @@ extern crate daemon;
 pub mod appctl;
 pub mod ctl;
 pub mod deadline;
+mod detach;
 pub mod dpctl;
 pub mod getopt;
 pub mod logging;

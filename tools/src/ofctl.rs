@@ -2,7 +2,7 @@
 //!
 //! * `options`: the command line; `link`: a connection to a switch.
 //! * `offline`: commands that only read and write text; `stats`: what dumps; `flows`: what
-//!   changes flows or compares them; `switch`: ports, packets, monitors.
+//!   changes flows or compares them; `switch`: ports, packets, monitors; `watch`: what monitors print.
 
 mod flows;
 mod link;
@@ -10,6 +10,7 @@ mod offline;
 mod options;
 mod stats;
 mod switch;
+mod watch;
 
 use crate::{deadline, getopt};
 use clock::Clock;
@@ -29,6 +30,17 @@ struct Command {
     max: usize,
     run: fn(&Options, &[String]) -> Outcome,
     usage: &'static str,
+}
+
+impl Command {
+    /// Whether it asks no switch, but shows how messages and text are read.
+    fn is_internal(&self) -> bool {
+        let name = self.name;
+        name.starts_with("parse-")
+            || name.starts_with("encode-")
+            || name.ends_with("-print")
+            || name == "print-error"
+    }
 }
 
 const fn cmd(
@@ -174,7 +186,9 @@ pub fn main(args: Vec<String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    deadline::arm(options.timeout, &clock);
+    if !options.daemon.detach {
+        deadline::arm(options.timeout, &clock);
+    }
     let Some((name, rest)) = words.split_first() else {
         return fail("missing command name; use --help for help");
     };
@@ -197,6 +211,12 @@ pub fn main(args: Vec<String>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => fail(&e),
     }
+}
+
+/// Text on standard error, of which nothing depends.
+fn print_to_stderr(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn fail(text: &str) -> ExitCode {

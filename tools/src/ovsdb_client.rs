@@ -1,21 +1,20 @@
 //! `ovsdb-client`: what one can ask of a database server.
 //!
-//! Files: `commands` those with an answer; `monitor` those that go on, `detach` in the background too; `backup` whole databases out
+//! Files: `commands` those with an answer; `monitor` those that go on, `backup` whole databases out
 //! and in; `rpc` the connection; `table` how answers look; `usage` the help.
 
 mod backup;
 mod commands;
-mod detach;
 mod monitor;
 mod rpc;
 pub mod table;
 mod usage;
 
 use crate::deadline;
+use crate::detach::Background;
 use crate::getopt::{self, Arg};
 use clock::Clock;
 use daemon::options as common;
-use detach::Background;
 use rpc::Rpc;
 use std::path::PathBuf;
 use table::{Printer, Style, Table};

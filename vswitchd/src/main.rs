@@ -92,6 +92,11 @@ Other options:
   --embedded-db[=FILE]    serve the database FILE from within
                           (default: {}/conf.db)
   --unixctl=SOCKET        override default control socket name
+  --enable-dummy[=MODE]   make dummy datapaths and ports; MODE is
+                          override (instead of all others) or system
+  --dummy-numa=LIST, --mlockall, --disable-system, --disable-system-route,
+  --hw-rawio-access, --dpdk
+                          accepted and without effect
   -h, --help              display this help message
   -V, --version           display version information
 ",

@@ -71,6 +71,8 @@ Other options:
   --no-dbs                do not add default database
   --disable-file-column-diff
                           don't use column diff in database file
+  --disable-file-no-data-conversion
+                          accepted and without effect
   -h, --help              display this help message
   -V, --version           display version information
 ",

@@ -108,7 +108,7 @@ fn send_bundle(link: &mut Link, mods: &[FlowMod]) -> Outcome {
     let mut bad = false;
     for m in mods {
         let xid = link.xid();
-        let inner = encode_for(link.protocol, xid, &Message::FlowMod(Box::new(m.clone())));
+        let inner = encode_for(link.protocol(), xid, &Message::FlowMod(Box::new(m.clone())));
         link.send(&Message::BundleAdd(BundleAdd {
             id: 0,
             flags: 3,

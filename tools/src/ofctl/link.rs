@@ -12,18 +12,72 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+/// A socket of either kind.
+trait Stream: Read + Write + Send {
+    /// The same socket once more.
+    fn again(&self) -> std::io::Result<Box<dyn Stream>>;
+}
+
+impl Stream for UnixStream {
+    fn again(&self) -> std::io::Result<Box<dyn Stream>> {
+        Ok(Box::new(self.try_clone()?))
+    }
+}
+
+impl Stream for TcpStream {
+    fn again(&self) -> std::io::Result<Box<dyn Stream>> {
+        Ok(Box::new(self.try_clone()?))
+    }
+}
+
+/// The half of a connection that receives.
+pub struct Receiver {
+    stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+}
+
+/// The half of a connection that sends.
+pub struct Sender {
+    stream: Box<dyn Stream>,
+    /// How flows are written on it.
+    pub protocol: Protocol,
+}
+
+impl Sender {
+    /// Sends bytes that are a message already.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream
+            .write_all(bytes)
+            .map_err(|e| format!("failed to send packet to switch ({})", why(&e)))
+    }
+}
+
+impl Receiver {
+    /// Receives one message.
+    pub fn recv(&mut self) -> Result<Vec<u8>, String> {
+        loop {
+            match next_message(&self.buffer) {
+                Ok(Some(n)) => return Ok(self.buffer.drain(..n).collect()),
+                Ok(None) => {}
+                Err(e) => return Err(format!("OpenFlow receive failed ({e})")),
+            }
+            let mut chunk = [0; 65536];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err("End of file".into()),
+                Ok(n) => self.buffer.extend(chunk.iter().take(n)),
+                Err(e) => return Err(why(&e)),
+            }
+        }
+    }
+}
 
 /// A connection whose version is agreed.
 pub struct Link {
-    stream: Box<dyn Stream>,
-    buffer: Vec<u8>,
+    sender: Sender,
+    receiver: Receiver,
     next_xid: u32,
     /// The version that both sides speak.
     pub version: Version,
-    /// How flows are written on it.
-    pub protocol: Protocol,
 }
 
 fn rundir() -> PathBuf {
@@ -92,14 +146,19 @@ impl Link {
     fn open_with(versions: Versions, name: &str, suffix: &str) -> Result<Link, String> {
         let stream = open(name, suffix)?;
         let newest = versions.newest().ok_or("no OpenFlow version to offer")?;
+        let failed = |e: String| format!("{name}: failed to connect to socket ({e})");
         let mut link = Link {
-            stream,
-            buffer: Vec::new(),
+            sender: Sender {
+                stream: stream.again().map_err(|e| failed(why(&e)))?,
+                protocol: Protocol::of_version(newest),
+            },
+            receiver: Receiver {
+                stream,
+                buffer: Vec::new(),
+            },
             next_xid: 1,
             version: newest,
-            protocol: Protocol::of_version(newest),
         };
-        let failed = |e: String| format!("{name}: failed to connect to socket ({e})");
         link.send(&Message::Hello { versions }).map_err(failed)?;
         let bytes = link.recv().map_err(failed)?;
         match decode(&bytes) {
@@ -120,7 +179,7 @@ impl Link {
                     ));
                 };
                 link.version = v;
-                link.protocol = match v {
+                link.sender.protocol = match v {
                     Version::Of10 => Protocol::Of10Std,
                     v => Protocol::of_version(v),
                 };
@@ -135,7 +194,7 @@ impl Link {
     /// Sends a message and returns its transaction.
     pub fn send(&mut self, m: &Message) -> Result<Xid, String> {
         let xid = Xid(self.next_xid);
-        let bytes = encode_for(self.protocol, xid, m);
+        let bytes = encode_for(self.sender.protocol, xid, m);
         self.send_bytes(&bytes)?;
         Ok(xid)
     }
@@ -148,26 +207,22 @@ impl Link {
     /// Sends bytes that are a message already.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.next_xid = self.next_xid.wrapping_add(1);
-        self.stream
-            .write_all(bytes)
-            .map_err(|e| format!("failed to send packet to switch ({})", why(&e)))
+        self.sender.send_bytes(bytes)
     }
 
     /// Receives one message.
     pub fn recv(&mut self) -> Result<Vec<u8>, String> {
-        loop {
-            match next_message(&self.buffer) {
-                Ok(Some(n)) => return Ok(self.buffer.drain(..n).collect()),
-                Ok(None) => {}
-                Err(e) => return Err(format!("OpenFlow receive failed ({e})")),
-            }
-            let mut chunk = [0; 65536];
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err("End of file".into()),
-                Ok(n) => self.buffer.extend(chunk.iter().take(n)),
-                Err(e) => return Err(why(&e)),
-            }
-        }
+        self.receiver.recv()
+    }
+
+    /// The halves of the connection, for two threads.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// How flows are written on it.
+    pub fn protocol(&self) -> Protocol {
+        self.sender.protocol
     }
 
     /// Receives until the reply to `xid` is there; answers echo requests meanwhile.
@@ -177,9 +232,8 @@ impl Link {
             let header = openflow::Header::parse(&bytes).map_err(|e| e.to_string())?;
             if header.kind == 2 && header.xid != xid {
                 if let Ok((v, x, Message::EchoRequest(data))) = decode(&bytes) {
-                    self.stream
-                        .write_all(&encode(v, x, &Message::EchoReply(data)))
-                        .map_err(|e| why(&e))?;
+                    let reply = encode(v, x, &Message::EchoReply(data));
+                    self.sender.send_bytes(&reply)?;
                 }
                 continue;
             }
@@ -236,12 +290,15 @@ impl Link {
         }
         if self.version == Version::Of10 {
             let nxm = matches!(protocol, Protocol::Of10Nxm | Protocol::Of10NxmTid);
-            let now = matches!(self.protocol, Protocol::Of10Nxm | Protocol::Of10NxmTid);
+            let now = matches!(
+                self.sender.protocol,
+                Protocol::Of10Nxm | Protocol::Of10NxmTid
+            );
             let mut requests = Vec::new();
             if nxm != now {
                 requests.push(Message::SetFlowFormat(if nxm { 2 } else { 0 }));
             }
-            if protocol.has_tables() != self.protocol.has_tables() {
+            if protocol.has_tables() != self.sender.protocol.has_tables() {
                 requests.push(Message::FlowModTableId(protocol.has_tables()));
             }
             for r in requests {
@@ -263,7 +320,7 @@ impl Link {
                 }
             }
         }
-        self.protocol = protocol;
+        self.sender.protocol = protocol;
         Ok(true)
     }
 
@@ -277,7 +334,7 @@ impl Link {
                  ({allowed})"
             ));
         }
-        if usable.contains(self.protocol) && usable.0.count_ones() == 1 {
+        if usable.contains(self.sender.protocol) && usable.0.count_ones() == 1 {
             return Ok(());
         }
         for p in usable.iter().collect::<Vec<_>>() {

@@ -31,6 +31,10 @@ pub struct Options {
     pub sort: Vec<(String, bool)>,
     /// `-t`.
     pub timeout: Option<u32>,
+    /// `--unixctl`.
+    pub unixctl: Option<String>,
+    /// How `monitor` and `snoop` go to the background.
+    pub daemon: daemon::options::Daemon,
     /// `-P`.
     pub packet_in_format: Option<String>,
 }
@@ -49,6 +53,8 @@ fn defaults() -> Options {
         raw: false,
         sort: Vec::new(),
         timeout: None,
+        unixctl: None,
+        daemon: daemon::options::Daemon::default(),
         packet_in_format: None,
     }
 }
@@ -150,6 +156,13 @@ pub fn parse(args: &[String]) -> Result<(Options, Vec<String>), Stop> {
             "raw" => o.raw = true,
             "sort" => o.sort.push((text, false)),
             "rsort" => o.sort.push((text, true)),
+            "unixctl" => o.unixctl = value,
+            "detach" => o.daemon.detach = true,
+            "no-chdir" => o.daemon.no_chdir = true,
+            "pidfile" => o.daemon.pidfile = Some(value.map(Into::into)),
+            "overwrite-pidfile" => o.daemon.overwrite_pidfile = true,
+            "monitor" => o.daemon.monitor = true,
+            "user" => o.daemon.user = value,
             "help" => {
                 usage();
                 return Err(Stop::Done);
@@ -199,26 +212,47 @@ pub fn parse(args: &[String]) -> Result<(Options, Vec<String>), Stop> {
 
 /// Prints how to use the program.
 pub fn usage() {
-    say!("ovs-ofctl: OpenFlow switch management utility");
-    say!("usage: ovs-ofctl [OPTIONS] COMMAND [ARG...]");
-    say!();
-    say!("For OpenFlow switches:");
-    for c in super::COMMANDS.iter().filter(|c| !c.usage.is_empty()) {
-        say!("  {} {}", c.name, c.usage);
+    let (program, commands) = (daemon::options::program_name(), super::COMMANDS);
+    put!(
+        "\
+{program}: OpenFlow switch management utility
+usage: {program} [OPTIONS] COMMAND [ARG...]
+
+Commands for switches and files:
+"
+    );
+    for c in commands.iter().filter(|c| !c.is_internal()) {
+        say!("{}", format!("  {:<27} {}", c.name, c.usage).trim_end());
     }
-    say!();
-    say!("Other options:");
-    say!("  --strict                    use strict match for flow commands");
-    say!("  --readd                     replace flows that haven't changed");
-    say!("  -F, --flow-format=FORMAT    force particular flow format");
-    say!("  -O, --protocols             set allowed OpenFlow versions");
-    say!("  -m, --more                  be more verbose printing OpenFlow");
-    say!("  --timestamp                 (monitor, snoop) print timestamps");
-    say!("  -t, --timeout=SECS          give up after SECS seconds");
-    say!("  --sort[=field]              sort in ascending order");
-    say!("  --rsort[=field]             sort in descending order");
-    say!("  --names, --no-names         show port names or numbers");
-    say!("  --no-stats                  leave out statistics");
-    say!("  -h, --help                  display this help message");
-    say!("  -V, --version               display version information");
+    say!("\nCommands that show how messages and text are read:");
+    for c in commands.iter().filter(|c| c.is_internal()) {
+        say!("{}", format!("  {:<27} {}", c.name, c.usage).trim_end());
+    }
+    put!("{}", daemon::options::daemon_usage(&program));
+    put!("{}", daemon::options::log_usage(&program));
+    put!("{OPTIONS}");
 }
+
+const OPTIONS: &str = "
+Other options:
+  --strict                    use strict match for flow commands
+  --readd                     replace flows that haven't changed
+  --bundle                    send all changes in one bundle
+  -F, --flow-format=FORMAT    force particular flow format
+  -O, --protocols=VERSIONS    set allowed OpenFlow versions
+                              (default: OpenFlow10)
+  -P, --packet-in-format=FRMT force particular packet in format
+  -m, --more                  be more verbose printing OpenFlow
+  --timestamp                 (monitor, snoop) print timestamps
+  -t, --timeout=SECS          give up after SECS seconds
+  --sort[=FIELD]              sort in ascending order
+  --rsort[=FIELD]             sort in descending order
+  --names, --no-names         show port names or numbers
+  --stats, --no-stats         show statistics, or leave them out
+  --raw                       (parse-actions and the like) print bytes only
+  --unixctl=SOCKET            override default control socket name
+  --read-only, --color[=WHEN] accepted and without effect
+  -o, --option                list options
+  -h, --help                  display this help message
+  -V, --version               display version information
+";

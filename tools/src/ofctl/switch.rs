@@ -3,12 +3,13 @@
 use super::link::{Link, error_name, names_for_parsing};
 use super::offline::unhex;
 use super::options::Options;
-use super::{Outcome, warn};
+use super::watch::watch;
+use super::{Outcome, print_to_stderr, warn};
 use openflow::action::check::{Limits, check};
 use openflow::text::{KeyValues, Names, parse_actions};
 use openflow::{
     Message, MonitorRequest, NO_BUFFER, OfPort, PacketInFormat, PacketOut, PortMod, SwitchConfig,
-    TableConfig, TableId, TableMiss, Version, decode, encode, print,
+    TableConfig, TableId, TableMiss, Version, decode, print,
 };
 use packet::{FieldId, Match};
 
@@ -135,7 +136,7 @@ fn frame(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// A packet-out from text: `in_port=1,packet=...,actions=...`.
-fn packet_out_of(text: &str, names: &Names) -> Result<PacketOut, String> {
+pub fn packet_out_of(text: &str, names: &Names) -> Result<PacketOut, String> {
     let at = text.find("action").ok_or("must specify an action")?;
     let (head, tail) = text.split_at(at);
     let (_, actions) = tail.split_once('=').ok_or("must specify an action")?;
@@ -206,34 +207,14 @@ pub fn packet_out(o: &Options, args: &[String]) -> Outcome {
     Ok(())
 }
 
-fn show(o: &Options, bytes: &[u8]) {
-    use std::io::Write;
+/// Prints a message that came, on standard error.
+pub fn show(o: &Options, bytes: &[u8]) {
     let text = print::format_message(bytes, &Names::none(), o.verbosity.saturating_add(2));
-    let mut out = std::io::stderr();
     if o.timestamp {
-        let _ = write!(
-            out,
-            "{} ",
-            chrono::Utc::now().format("%Y-%m-%d %H:%M:%S%.3f:")
-        );
-    }
-    let _ = out.write_all(text.as_bytes());
-}
-
-fn watch(link: &mut Link, o: &Options, forever: impl Fn(&[u8]) -> bool) -> Outcome {
-    loop {
-        let bytes = match link.recv() {
-            Ok(b) => b,
-            Err(e) if e == "End of file" => return Err(format!("vconn_recv: {e}")),
-            Err(e) => return Err(e),
-        };
-        show(o, &bytes);
-        if let Ok((v, x, Message::EchoRequest(data))) = decode(&bytes) {
-            link.send_bytes(&encode(v, x, &Message::EchoReply(data)))?;
-        }
-        if !forever(&bytes) {
-            return Ok(());
-        }
+        let now = chrono::Utc::now().format("%Y-%m-%d %H:%M:%S%.3f:");
+        print_to_stderr(&format!("{now} {text}"));
+    } else {
+        print_to_stderr(&text);
     }
 }
 
@@ -325,13 +306,12 @@ pub fn monitor(o: &Options, args: &[String]) -> Outcome {
             }
         }
     }
-    watch(&mut link, o, |_| true)
+    watch(link, o, true)
 }
 
 /// `snoop`.
 pub fn snoop(o: &Options, args: &[String]) -> Outcome {
-    let mut link = Link::open_snoop(o, &args[0])?;
-    watch(&mut link, o, |_| true)
+    watch(Link::open_snoop(o, &args[0])?, o, false)
 }
 
 /// `probe`.

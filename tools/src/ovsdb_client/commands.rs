@@ -219,7 +219,7 @@ async fn transact(
     if session.db_change_aware == Some(true) {
         session.set_db_change_aware(&mut rpc).await?;
     }
-    session.background.ready(true)?;
+    session.background.ready(true, true)?;
     rpc.transact("transact", transaction).await
 }
 

@@ -61,13 +61,13 @@ pub async fn run(
         ),
     };
     let calls = [
-        ("exit", "", 0),
-        ("ovsdb-client/block", "", 0),
-        ("ovsdb-client/unblock", "", 0),
-        ("ovsdb-client/cond_change", "TABLE COND", 2),
+        ("exit", "", 0, 0),
+        ("ovsdb-client/block", "", 0, 0),
+        ("ovsdb-client/unblock", "", 0, 0),
+        ("ovsdb-client/cond_change", "TABLE COND", 2, 2),
     ];
     let clock = session.clock.clone();
-    session.background.listen(&calls, &clock)?;
+    session.background.listen(&calls, None, &clock)?;
     let id = rpc.send(method, params).await?;
     let mut blocked = false;
     loop {
@@ -96,7 +96,7 @@ pub async fn run(
                 }
                 print_updates(session, version, &watched, updates, true);
                 daemon::out::flush();
-                session.background.ready(true)?;
+                session.background.ready(true, true)?;
             }
             None => {}
             Some("monitor_canceled") => {
@@ -334,13 +334,13 @@ pub async fn lock(
     name: &str,
 ) -> Result<(), Failure> {
     let calls = [
-        ("exit", "", 0),
-        ("lock", "LOCK", 1),
-        ("steal", "LOCK", 1),
-        ("unlock", "LOCK", 1),
+        ("exit", "", 0, 0),
+        ("lock", "LOCK", 1, 1),
+        ("steal", "LOCK", 1, 1),
+        ("unlock", "LOCK", 1, 1),
     ];
     let clock = session.clock.clone();
-    session.background.listen(&calls, &clock)?;
+    session.background.listen(&calls, None, &clock)?;
     let mut id = rpc.send(method, serde_json::json!([name])).await?;
     loop {
         let message = tokio::select! {
@@ -361,7 +361,7 @@ pub async fn lock(
                 let result = message.get("result").unwrap_or(&Json::Null);
                 say!("{}", session.style.json(result));
                 daemon::out::flush();
-                session.background.ready(false)?;
+                session.background.ready(true, false)?;
             }
             None => {}
             Some(method) => {

@@ -1,5 +1,7 @@
 //! `--help`.
 
+use daemon::options;
+
 /// Prints the help.
 pub fn print(default_remote: &str) {
     put!(
@@ -106,13 +108,22 @@ Output formatting options:
   --no-headings               omit table heading row
   --pretty                    pretty-print JSON in output
   --bare                      equivalent to \"--format=list --data=bare --no-headings\"
+  --max-column-width=N        cut table cells after N characters
   --timestamp                 timestamp \"monitor\" output
-
+{}{}
 Other options:
+  --force                     restore a database of another schema version
+  --db-change-aware, --no-db-change-aware
+                              tell the server, or do not, that databases may
+                              come and go while \"monitor\" runs
+  --leader-only, --no-leader-only
+                              accepted and without effect
   -t, --timeout=SECS          limits ovsdb-client runtime to
                               approximately SECS seconds.
   -h, --help                  display this help message
   -V, --version               display version information
-"
+",
+        options::daemon_usage("ovsdb-client"),
+        options::log_usage("ovsdb-client")
     );
 }

@@ -29,10 +29,14 @@ usage: ovsdb-tool [OPTIONS] COMMAND [ARG...]
   compare-versions A OP B  compare OVSDB schema version numbers
   query [DB] TRNS         execute read-only transaction on DB
   transact [DB] TRNS      execute read/write transaction on DB
+  needs-conversion [DB [SCHEMA]]  test whether DB needs conversion to SCHEMA
+  check-cluster DB...     check the files of a cluster against each other
   cluster-to-standalone DB DB    Convert clustered DB to
       standalone DB when cluster is down and cannot be
         revived
   [-m]... show-log [DB]   print DB's log entries
+  help                    print this help message
+  list-commands           list commands
 The default DB is {}.
 The default SCHEMA is {}.
 
@@ -43,6 +47,9 @@ Logging options:
 Other options:
   -m, --more                  increase show-log verbosity
   --rbac-role=ROLE            RBAC role for transact and query commands
+  --cid=UUID                  cluster ID for join-cluster
+  --election-timer=MS         election timer for create-cluster
+  -o, --option                list options
   -h, --help                  display this help message
   -V, --version               display version information
 ",

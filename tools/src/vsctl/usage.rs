@@ -91,6 +91,8 @@ Options:
   -t, --timeout=SECS          wait at most SECS seconds for ovs-vswitchd
   --dry-run                   do not commit changes to database
   --oneline                   print exactly one line of output per command
+  --leader-only, --no-leader-only, --shuffle-remotes, --no-shuffle-remotes
+                              accepted and without effect
 "
     ));
     text.push_str(OUTPUT);
@@ -108,34 +110,21 @@ Output formatting options:
   --no-headings               omit table heading row
   --pretty                    pretty-print JSON in output
   --bare                      equivalent to \"--format=list --data=bare --no-headings\"
+  --max-column-width=N        cut table cells after N characters
 ";
 
 const REST: &str = "  --no-syslog             equivalent to --verbose=vsctl:syslog:warn
 
 Active database connection methods:
   tcp:HOST:PORT           PORT at remote HOST
-  ssl:HOST:PORT           SSL/TLS PORT at remote HOST
   unix:FILE               Unix domain socket named FILE
 Passive database connection methods:
   ptcp:PORT[:IP]          listen to TCP PORT on IP
-  pssl:PORT[:IP]          listen for SSL/TLS on PORT on IP
   punix:FILE              listen on Unix domain socket FILE
-  pfd:FD                  listen on pre-opened file descriptor FD
-PKI configuration (required to use SSL/TLS):
-  -p, --private-key=FILE  file with private key
-  -c, --certificate=FILE  file with certificate for private key
-  -C, --ca-cert=FILE      file with peer CA certificate
-  --bootstrap-ca-cert=FILE  file with peer CA certificate to read or create
-SSL/TLS options:
-  --ssl-protocols=PROTOS    range of SSL/TLS protocols to enable
-  --ssl-ciphers=CIPHERS     list of SSL/TLS ciphers to enable
-                            with TLSv1.2
-  --ssl-ciphersuites=SUITES list of SSL/TLS ciphersuites to
-                            enable with TLSv1.3 and later
-  --ssl-server-name=NAME    server name for TLS Server Name
-                            Indication (SNI)
 
 Other options:
+  --commands                  list commands for completion by a shell
+  --options                   list options
   -h, --help                  display this help message
   -V, --version               display version information
 ";
