@@ -35,6 +35,8 @@ Port commands (a bond is considered to be a single port):
   list-ports BRIDGE           print the names of all the ports on BRIDGE
   add-port BRIDGE PORT        add network device PORT to BRIDGE
   add-bond BRIDGE PORT IFACE...  add bonded port PORT in BRIDGE from IFACES
+  add-bond-iface BOND IFACE   add IFACE to the bonded port BOND
+  del-bond-iface [BOND] IFACE delete IFACE from a bonded port
   del-port [BRIDGE] PORT      delete PORT (which may be bonded) from BRIDGE
   port-to-br PORT             print name of bridge that contains PORT
 
@@ -71,6 +73,12 @@ Switch commands:
   emer-reset                  reset switch to known good state
 
 Connection Tracking commands:
+  add-zone-tp DATAPATH zone=ID [KEY=VALUE]...
+                              set the timeouts of a zone
+  del-zone-tp DATAPATH [zone=ID]
+                              delete the timeouts of a zone, or of all
+  list-zone-tp DATAPATH       list the timeouts of zones
+  list-dp-cap DATAPATH        list what DATAPATH can do
   set-zone-limit DATAPATH ZONE|default LIMIT
                               set CT LIMIT for ZONE|default on DATAPATH
   del-zone-limit DATAPATH ZONE|default
