@@ -270,3 +270,40 @@ fn a_database_server_that_stands_still_stops_nothing_else() {
         "the counters reach the database afterwards"
     );
 }
+
+#[test]
+fn whoever_listens_in_sees_both_ways_and_hinders_nobody() {
+    let switch = Switch::dummy(Make::Ours);
+    let path = switch.path("controller.sock");
+    switch.dummy_bridge(1, &format!("set-controller br0 unix:{}", path.display()));
+    switch.appctl("time/stop").ok();
+    let mut snoop = UnixStream::connect(switch.path("br0.snoop")).expect("br0.snoop");
+    snoop.write_all(&HELLO).expect("hello");
+    let deaf = UnixStream::connect(switch.path("br0.snoop")).expect("br0.snoop");
+    let mut controller = Called::new(&switch, &path);
+    snoop
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("a timeout");
+    controller.send(&BARRIER_REQUEST);
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    let has = |seen: &[u8], message: &[u8]| seen.windows(8).any(|w| w == message);
+    let barrier_reply = [1, 19, 0, 8, 0, 0, 0, 3];
+    while !has(&seen, &BARRIER_REQUEST) || !has(&seen, &barrier_reply) {
+        let n = snoop.read(&mut buffer).expect("what passes");
+        assert!(n > 0, "the switch has hung up");
+        seen.extend_from_slice(&buffer[..n]);
+    }
+    // One that does not read misses some; the controller is served all the same.
+    for _ in 0..2000 {
+        controller.send(&DESC_REQUEST);
+        let mut reply = [0; 1068];
+        controller.0.read_exact(&mut reply[..8]).expect("a header");
+        let length = usize::from(u16::from_be_bytes([reply[2], reply[3]]));
+        controller
+            .0
+            .read_exact(&mut reply[8..length])
+            .expect("the rest");
+    }
+    drop(deaf);
+}

@@ -6,7 +6,7 @@ use daemon::stream::Active;
 use openflow::connection::{Config, Connection as Machine, Effect, Event, Loudness, State};
 use openflow::{
     AsyncConfig, Decoding, Message, OfError, PacketIn, PacketInFormat, PortStatus, Protocol, Role,
-    RoleStatus, TableFeatures, Version, Xid,
+    RoleStatus, TableFeatures, Version, Versions, Xid,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 pub(super) const REPLIES: usize = 100;
 /// Packets that may wait to leave before more are dropped.
 const PACKET_INS: usize = 100;
+/// Those who may listen in on one connection.
+const SNOOPS: usize = 8;
 /// Copies that may wait for somebody who listens in.
 const COPIES: usize = 100;
 
@@ -335,8 +337,16 @@ impl Connection {
     }
 
     /// Lets somebody listen in.
-    pub(super) fn add_snoop(&mut self, pipe: Pipe) {
-        tracing::info!(target: "rconn", "new monitor connection from {}", self.name);
+    pub(super) fn add_snoop(&mut self, pipe: Pipe, name: &str) {
+        if self.snoops.len() >= SNOOPS {
+            return;
+        }
+        tracing::info!(target: "rconn", "new monitor connection from {name}");
+        // It is greeted like others, and sees messages of any version.
+        let versions = Versions::ALL;
+        let newest = versions.newest().unwrap_or(Version::Of10);
+        let hello = openflow::encode(newest, Xid(1), &Message::Hello { versions });
+        pipe.send(Class::Other, hello);
         self.snoops.push(pipe);
     }
 

@@ -318,21 +318,21 @@ impl Controllers {
         }
         let mut listeners = Vec::new();
         for (bridge, listening) in &mut self.snoops {
-            while let Some((pipe, _)) = listening.try_next() {
-                listeners.push((bridge.clone(), pipe));
+            while let Some((pipe, name)) = listening.try_next() {
+                listeners.push((bridge.clone(), pipe, name));
             }
         }
-        for (bridge, pipe) in listeners {
-            self.snoop(&bridge, pipe);
+        for (bridge, pipe, name) in listeners {
+            self.snoop(&bridge, pipe, &name);
         }
     }
 
     /// Lets somebody listen in on the bridge's most important controller.
-    fn snoop(&mut self, bridge: &str, pipe: Pipe) {
+    fn snoop(&mut self, bridge: &str, pipe: Pipe, name: &str) {
         let calls = self.connections.values_mut();
         let calls = calls.filter(|c| c.bridge == bridge && c.is_active());
         match calls.max_by_key(|c| c.importance()) {
-            Some(c) => c.add_snoop(pipe),
+            Some(c) => c.add_snoop(pipe, name),
             None => tracing::info!(target: "connmgr", "no controller connection to snoop"),
         }
     }
