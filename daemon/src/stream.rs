@@ -5,6 +5,7 @@
 
 mod unix;
 
+pub(crate) use unix::connect as connect_unix;
 pub use unix::connect_blocking as connect_unix_blocking;
 
 use crate::dirs;
@@ -201,8 +202,7 @@ impl Active {
     pub async fn connect(&self) -> io::Result<Stream> {
         match self {
             Active::Unix(path) => {
-                let stream = unix::connect_blocking(path)?;
-                stream.set_nonblocking(true)?;
+                let stream = unix::connect(path)?;
                 Ok(Stream::Unix(UnixStream::from_std(stream)?))
             }
             Active::Tcp(address) => {
@@ -401,5 +401,21 @@ mod tests {
         assert_eq!(peer.try_read(&mut buffer).ok(), Some(2));
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn somebody_who_takes_no_connections_holds_nobody() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("x.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).expect("listen");
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match Active::Unix(path.clone()).connect().await {
+                Ok(stream) => waiting.push(stream),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        assert!(!waiting.is_empty());
     }
 }

@@ -152,7 +152,7 @@ fn remove_stale_sockets(dir: &Path, program: &str) {
         }
         let path = entry.path();
         let refused = io::ErrorKind::ConnectionRefused;
-        if crate::stream::connect_unix_blocking(&path).is_err_and(|e| e.kind() == refused) {
+        if crate::stream::connect_unix(&path).is_err_and(|e| e.kind() == refused) {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -3,7 +3,7 @@
 
 use rustix::fs::{Mode, OFlags, fchmod, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::net::{bind, listen as net_listen, socket_with};
+use rustix::net::{bind, connect as net_connect, listen as net_listen, socket_with};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -35,6 +35,18 @@ fn short(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
 pub fn connect_blocking(path: &Path) -> io::Result<UnixStream> {
     let (name, _dir) = short(path)?;
     UnixStream::connect(name)
+}
+
+/// Connects to a socket file without waiting for whoever listens; the stream does not block.
+///
+/// # Errors
+/// The system's; `WouldBlock` if too many wait already for somebody who does not take them.
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let (name, _dir) = short(path)?;
+    net_connect(&socket, &SocketAddrUnix::new(&name)?)?;
+    Ok(UnixStream::from(socket))
 }
 
 /// Makes a socket file, in place of whatever had the name, for the user and the group.
