@@ -10,12 +10,14 @@ pub use unix::connect_blocking as connect_unix_blocking;
 
 use crate::dirs;
 use crate::process::{keep_at_exit, unlink_at_exit};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -271,6 +273,15 @@ impl Stream {
 pub struct Listener {
     address: Passive,
     socket: Socket,
+    number: u64,
+}
+
+/// The number of the newest listener of each socket file. One that goes later than the next one
+/// comes must leave the file alone.
+static NEWEST: Mutex<BTreeMap<PathBuf, u64>> = Mutex::new(BTreeMap::new());
+
+fn newest() -> MutexGuard<'static, BTreeMap<PathBuf, u64>> {
+    NEWEST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]
@@ -286,12 +297,15 @@ impl Passive {
     /// # Errors
     /// The system's: the directory is missing, the port is in use...
     pub fn listen(&self) -> io::Result<Listener> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let (address, socket) = match self {
             Passive::Unix(path) => {
                 let listener = unix::listen(path).inspect_err(|e| {
                     let (path, why) = (path.display(), crate::log::reason(e));
                     tracing::error!(target: "stream_unix", "{path}: binding failed: {why}");
                 })?;
+                newest().insert(path.clone(), number);
                 unlink_at_exit(path);
                 (
                     self.clone(),
@@ -308,7 +322,11 @@ impl Passive {
                 )
             }
         };
-        Ok(Listener { address, socket })
+        Ok(Listener {
+            address,
+            socket,
+            number,
+        })
     }
 }
 
@@ -342,8 +360,12 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Passive::Unix(path) = &self.address {
-            let _ = std::fs::remove_file(path);
-            keep_at_exit(path);
+            let mut newest = newest();
+            if newest.get(path) == Some(&self.number) {
+                newest.remove(path);
+                let _ = std::fs::remove_file(path);
+                keep_at_exit(path);
+            }
         }
     }
 }
@@ -400,6 +422,18 @@ mod tests {
         let mut buffer = [0; 4];
         assert_eq!(peer.try_read(&mut buffer).ok(), Some(2));
         drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_goes_late_leaves_the_next_ones_file() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("x.sock");
+        let old = Passive::Unix(path.clone()).listen().expect("listen");
+        let new = Passive::Unix(path.clone()).listen().expect("listen again");
+        drop(old);
+        assert!(path.exists());
+        drop(new);
         assert!(!path.exists());
     }
 

@@ -251,3 +251,26 @@ fn an_unknown_action_gets_the_specified_error_over_the_socket() {
     assert_eq!(body[..4], [0, 2, 0, 0], "{body:?}");
     assert_eq!(body[4..12], message[..8]);
 }
+
+#[test]
+fn a_flow_that_fits_no_reply_is_left_out_and_told_of() {
+    let switch = bridge();
+    switch.vsctl("clear bridge br0 protocols").ok();
+    let many = "dec_ttl,resubmit(,39),".repeat(2045);
+    let matching = "priority=90,icmp,reg15=0x8005,metadata=1,nw_dst=11.0.0.1";
+    let flow = format!("{matching},actions={}", many.trim_end_matches(','));
+    fs::write(switch.path("flow.txt"), flow).expect("a file");
+    switch.ofctl("-O OpenFlow15 add-flows br0 flow.txt").ok();
+    switch
+        .ofctl("add-flow br0 priority=1,in_port=2,actions=drop")
+        .ok();
+    let shown = switch.ofctl("dump-flows br0").ok();
+    assert!(
+        shown.contains("in_port=2") || shown.contains("in_port=p2"),
+        "{shown}"
+    );
+    assert!(!shown.contains("11.0.0.1"), "{shown}");
+    let line = "ofp_flow|WARN|Flow exceeded the maximum flow statistics reply size and was \
+                excluded from the response set";
+    assert!(switch.log().contains(line), "{}", switch.log());
+}

@@ -24,6 +24,7 @@ const MODULES: &[&str] = &[
     "netdev_dummy",
     "netdev_linux",
     "offload",
+    "ofp_flow",
     "ofp_util",
     "ofproto",
     "ofproto_dpif",

@@ -32,15 +32,23 @@ impl Stream for TcpStream {
 
 /// The half of a connection that receives.
 pub struct Receiver {
+    name: String,
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 /// The half of a connection that sends.
 pub struct Sender {
+    name: String,
     stream: Box<dyn Stream>,
     /// How flows are written on it.
     pub protocol: Protocol,
+}
+
+/// A message as the log shows it.
+fn line(bytes: &[u8]) -> String {
+    let text = print::format_message(bytes, &Names::none(), 1);
+    text.trim_end().to_owned()
 }
 
 impl Sender {
@@ -48,7 +56,10 @@ impl Sender {
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.stream
             .write_all(bytes)
-            .map_err(|e| format!("failed to send packet to switch ({})", why(&e)))
+            .map_err(|e| format!("failed to send packet to switch ({})", why(&e)))?;
+        let name = &self.name;
+        tracing::debug!(target: "vconn", "{name}: sent (Success): {}", line(bytes));
+        Ok(())
     }
 }
 
@@ -57,7 +68,12 @@ impl Receiver {
     pub fn recv(&mut self) -> Result<Vec<u8>, String> {
         loop {
             match next_message(&self.buffer) {
-                Ok(Some(n)) => return Ok(self.buffer.drain(..n).collect()),
+                Ok(Some(n)) => {
+                    let bytes: Vec<u8> = self.buffer.drain(..n).collect();
+                    let name = &self.name;
+                    tracing::debug!(target: "vconn", "{name}: received: {}", line(&bytes));
+                    return Ok(bytes);
+                }
                 Ok(None) => {}
                 Err(e) => return Err(format!("OpenFlow receive failed ({e})")),
             }
@@ -149,10 +165,12 @@ impl Link {
         let failed = |e: String| format!("{name}: failed to connect to socket ({e})");
         let mut link = Link {
             sender: Sender {
+                name: name.to_owned(),
                 stream: stream.again().map_err(|e| failed(why(&e)))?,
                 protocol: Protocol::of_version(newest),
             },
             receiver: Receiver {
+                name: name.to_owned(),
                 stream,
                 buffer: Vec::new(),
             },

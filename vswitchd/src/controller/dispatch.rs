@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Bytes of a statistics reply that are sent in one message.
 const REPLY_LIMIT: usize = 60_000;
+/// Bytes that no message exceeds.
+const MESSAGE_LIMIT: usize = u16::MAX as usize;
 
 /// Carries a message out and answers it.
 pub(super) fn dispatch(
@@ -266,6 +268,17 @@ fn reply_parts<T: Clone>(
     for item in items {
         let alone = make(vec![item.clone()], false);
         let bytes = openflow::encode_for(c.session.protocol, xid, &alone).len();
+        if bytes > MESSAGE_LIMIT {
+            static LIMIT: RateLimit = RateLimit::new(1, 1);
+            daemon::limited!(
+                LIMIT,
+                Warn,
+                "ofp_flow",
+                "Flow exceeded the maximum flow statistics reply size and was excluded from the \
+                 response set"
+            );
+            continue;
+        }
         if size != 0 && size + bytes > REPLY_LIMIT {
             parts.push(Vec::new());
             size = 0;

@@ -149,16 +149,16 @@ impl Controllers {
                      Re-initializing now."),
                 Some(_) => continue,
             }
-            self.listening.remove(key);
+            // Whoever called us calls again and is greeted with the new versions.
+            if !wanted.contains_key(key) {
+                self.listening.remove(key);
+            }
             self.connections
                 .retain(|_, c| (&c.bridge, &c.target) != (bridge, target));
         }
         self.entries = wanted;
         for (key, entry) in self.entries.clone() {
-            let known = before
-                .get(&key)
-                .is_some_and(|b| b.versions == entry.versions);
-            if known && self.stands(&key) {
+            if self.stands(&key) {
                 for c in self.connections.values_mut() {
                     if (&c.bridge, &c.target) == (&key.0, &key.1) {
                         c.kind = entry.kind();
