@@ -274,3 +274,28 @@ fn a_flow_that_fits_no_reply_is_left_out_and_told_of() {
                 excluded from the response set";
     assert!(switch.log().contains(line), "{}", switch.log());
 }
+
+#[test]
+fn queues_are_those_of_the_ports() {
+    let switch = bridge();
+    let stats = switch.ofctl("queue-stats br0").ok();
+    assert!(
+        stats.contains("OFPST_QUEUE reply (xid=0x2): 3 queues"),
+        "{stats}"
+    );
+    let config = switch.ofctl("queue-get-config br0 1").ok();
+    assert!(config.contains("port=1\nqueue 0:"), "{config}");
+    for (words, error) in [
+        ("queue-stats br0 ALL 5", "OFPQOFC_BAD_QUEUE"),
+        ("queue-stats br0 1 5", "OFPQOFC_BAD_QUEUE"),
+        ("queue-stats br0 10", "OFPQOFC_BAD_PORT"),
+        ("queue-get-config br0 10", "OFPQOFC_BAD_PORT"),
+    ] {
+        let done = switch.ofctl(words);
+        let said = done.out + &done.err;
+        assert!(said.contains(error), "{words}: {said}");
+    }
+    let log = switch.log();
+    let line = "sending OFPQOFC_BAD_PORT error reply to OFPST_QUEUE request message";
+    assert!(log.contains(line), "{log}");
+}

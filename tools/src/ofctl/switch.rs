@@ -51,24 +51,21 @@ pub fn set_frags(o: &Options, args: &[String]) -> Outcome {
 
 /// `mod-port`.
 pub fn mod_port(o: &Options, args: &[String]) -> Outcome {
-    const BITS: [(&str, u32, bool); 14] = [
+    const BITS: [(&str, u32, bool); 8] = [
         ("up", 1, false),
         ("down", 1, true),
         ("stp", 2, false),
-        ("no-stp", 2, true),
         ("receive", 4, false),
-        ("no-receive", 4, true),
         ("receive-stp", 8, false),
-        ("no-receive-stp", 8, true),
         ("flood", 16, false),
-        ("no-flood", 16, true),
         ("forward", 32, false),
-        ("no-forward", 32, true),
         ("packet-in", 64, false),
-        ("no-packet-in", 64, true),
     ];
-    let act = BITS.iter().find(|(n, ..)| n.eq_ignore_ascii_case(&args[2]));
-    let (_, bit, on) = act.ok_or_else(|| format!("unknown mod-port command '{}'", args[2]))?;
+    let act = args[2].to_ascii_lowercase();
+    let name = act.strip_prefix("no-").or(act.strip_prefix("no"));
+    let found = BITS.iter().find(|(n, ..)| *n == name.unwrap_or(&act));
+    let (_, bit, on) = found.ok_or_else(|| format!("unknown mod-port command '{}'", args[2]))?;
+    let on = on ^ name.is_some();
     let mut link = Link::open(o, &args[0])?;
     let ports = link.ports()?;
     let number = Names::none().port(&args[1]);
@@ -79,7 +76,7 @@ pub fn mod_port(o: &Options, args: &[String]) -> Outcome {
     link.transact_noreply(&Message::PortMod(PortMod {
         port: port.port,
         hw_addr: port.hw_addr,
-        config: if *on { *bit } else { 0 },
+        config: if on { *bit } else { 0 },
         mask: *bit,
         advertise: 0,
     }))

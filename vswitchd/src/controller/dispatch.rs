@@ -10,7 +10,8 @@ use daemon::log::{Level, RateLimit};
 use openflow::action::check::{Limits, check_for};
 use openflow::{
     AsyncConfig, Desc, Features, FlowMod, Message, OfError, OfPort, PacketOut, PhyPort, PortMod,
-    PortReason, PortStatus, Protocol, Role, RoleRequest, SwitchConfig, TableId, Version, Xid,
+    PortReason, PortStatus, Protocol, QueueConfig, QueueStats, Role, RoleRequest, SwitchConfig,
+    TableId, Version, Xid,
 };
 use std::sync::Arc;
 
@@ -207,19 +208,31 @@ fn handle(
             });
         }
         M::QueueStatsRequest { port, queue } => {
-            check_queue(bridge, backer, port, queue)?;
-            let queues = Vec::new();
-            c.reply(
-                xid,
-                &M::QueueStatsReply {
-                    queues,
-                    more: false,
-                },
-            );
+            let stats = |port| QueueStats {
+                port,
+                queue: 0,
+                tx_bytes: u64::MAX,
+                tx_packets: u64::MAX,
+                tx_errors: u64::MAX,
+                duration: None,
+            };
+            let ports = ports_with_queue(bridge, backer, port, queue)?;
+            let queues = ports.into_iter().map(stats).collect();
+            reply_parts(c, xid, queues, &|queues, more| M::QueueStatsReply {
+                queues,
+                more,
+            });
         }
         M::QueueConfigRequest { port, queue } => {
-            check_queue(bridge, backer, port, queue)?;
-            c.reply(xid, &M::QueueConfigReply(Vec::new()));
+            let config = |port| QueueConfig {
+                port,
+                queue: 0,
+                min_rate: None,
+                max_rate: None,
+            };
+            let ports = ports_with_queue(bridge, backer, port, queue)?;
+            let queues = ports.into_iter().map(config).collect();
+            c.reply(xid, &M::QueueConfigReply(queues));
         }
         M::RoleRequest(request) => role(c, xid, &request, all)?,
         M::GetAsyncRequest => {
@@ -312,22 +325,26 @@ fn descriptions(bridge: &BridgeState, backer: &Backer) -> Vec<PhyPort> {
     ports
 }
 
-/// No port has queues: all of a port's are none, and any one that is named does not exist.
-fn check_queue(
+/// The ports among those asked for that have the queue asked for: dummy ports have queue 0, which
+/// counts nothing, and others have none.
+fn ports_with_queue(
     bridge: &BridgeState,
     backer: &Backer,
     port: OfPort,
     queue: u32,
-) -> Result<(), OfError> {
+) -> Result<Vec<OfPort>, OfError> {
     let world = backer.world.bridge(bridge.id);
-    let known = world.is_some_and(|b| b.ports.contains_key(&port));
-    if !known && !matches!(port, OfPort::NONE | OfPort::ALL) {
+    let ports = world.into_iter().flat_map(|b| b.ports.keys().copied());
+    let all = matches!(port, OfPort::NONE | OfPort::ALL);
+    let asked: Vec<OfPort> = ports.filter(|p| all || *p == port).collect();
+    if asked.is_empty() && !all {
         return Err(OfError::OFPQOFC_BAD_PORT);
     }
-    if queue != openflow::QUEUE_ALL {
+    let has = bridge.kind == "dummy" && matches!(queue, 0 | openflow::QUEUE_ALL);
+    if !has && queue != openflow::QUEUE_ALL {
         return Err(OfError::OFPQOFC_BAD_QUEUE);
     }
-    Ok(())
+    Ok(if has { asked } else { Vec::new() })
 }
 
 fn features(c: &Connection, bridge: &BridgeState, backer: &Backer) -> Features {
