@@ -319,3 +319,47 @@ fn an_internal_port_takes_the_address_and_mtu_of_its_row() {
     let said = "interface i0: cannot set MAC to multicast address";
     assert!(net.switch.log().contains(said), "{}", net.switch.log());
 }
+
+#[test]
+fn after_a_kill_the_host_has_its_devices_back_and_the_next_start_takes_them() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let net = one_machine();
+    net.switch
+        .vsctl("add-port br0 i0 -- set interface i0 type=internal")
+        .ok();
+    net.there.ip("addr add 10.9.1.1/24 dev eth0");
+    net.here.ip("addr add 10.9.1.2/24 dev veth0");
+    let promiscuous = || {
+        let shown = net.here.ip("-d link show veth0");
+        !shown.contains("promiscuity 0")
+    };
+    let reaches_host = || {
+        let mut ping = net.there.command("ping");
+        run(ping.args(["-c1", "-W1", "10.9.1.2"])).code == 0
+    };
+    for _ in 0..2 {
+        eventually("the switch has the device", || promiscuous().then_some(()));
+        assert!(!reaches_host());
+        net.switch.kill();
+        eventually("the host has its device back", || {
+            (!promiscuous() && reaches_host()).then_some(())
+        });
+        eventually("its own devices are gone", || {
+            let devices = net.here.ip("link");
+            (!devices.contains(" br0:") && !devices.contains(" i0:")).then_some(())
+        });
+        net.switch.start_daemon(Some(&net.here), &[]);
+        let devices = net.here.ip("link");
+        assert!(
+            devices.contains(" br0:") && devices.contains(" i0:"),
+            "{devices}"
+        );
+    }
+    // Numbers are what they were.
+    let ofport = net.switch.vsctl("get interface veth0 ofport").ok();
+    assert_eq!(ofport.trim(), "1");
+    net.switch.exit();
+    assert!(!promiscuous() && reaches_host());
+}

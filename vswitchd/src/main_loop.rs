@@ -226,6 +226,15 @@ impl Daemon {
         if self.configured.is_some() && wanted == *self.switch.running() && !self.bumped(&view) {
             return;
         }
+        if self.configured.is_none() {
+            let number = |row: ovsdb::replica::RowView<'_>| {
+                let number = row.integer("ofport")?.try_into().ok();
+                let number = number.filter(|n| (1..0xff00).contains(n))?;
+                Some((row.string("name").to_owned(), number))
+            };
+            let numbers = view.rows("Interface").filter_map(number).collect();
+            self.switch.remember_numbers(numbers);
+        }
         self.switch.configure(wanted);
         for backer in self.switch.backers.values_mut() {
             let bell = self.upcalls.clone();

@@ -95,6 +95,8 @@ pub struct Switch {
     running: Desired,
     /// When learned addresses are looked at for their age.
     next_aging: Time,
+    /// OpenFlow numbers that interfaces had under an earlier process.
+    numbers: BTreeMap<String, u32>,
     next_bridge: u32,
     next_bundle: u32,
 }
@@ -110,6 +112,7 @@ impl Switch {
             bridges: BTreeMap::new(),
             running: Desired::default(),
             next_aging: Time::ZERO,
+            numbers: BTreeMap::new(),
             next_bridge: 0,
             next_bundle: 0,
         }
@@ -180,6 +183,11 @@ impl Switch {
             .find(|b| b.id == id && b.kind == kind)
     }
 
+    /// Interfaces that come get the OpenFlow numbers that they had, if they ask for no others.
+    pub fn remember_numbers(&mut self, numbers: BTreeMap<String, u32>) {
+        self.numbers = numbers;
+    }
+
     /// Makes the switch what it should be. What could not be had is tried again the next time.
     pub fn configure(&mut self, desired: Desired) {
         self.forget_failures();
@@ -189,6 +197,14 @@ impl Switch {
             self.apply(step);
         }
         self.provider.open_ahead(&[]);
+        // Whoever did not come back has no number any more.
+        self.numbers.clear();
+        for bridge in self.bridges.values_mut() {
+            let interfaces = &bridge.interfaces;
+            bridge
+                .numbers
+                .retain(|name, _| interfaces.contains_key(name));
+        }
         self.running = desired;
         // Addresses may age sooner now.
         self.next_aging = self.clock.now();
@@ -302,7 +318,7 @@ impl Switch {
             interfaces: BTreeMap::new(),
             bundles: BTreeMap::new(),
             last_ofport: 0,
-            numbers: BTreeMap::new(),
+            numbers: self.numbers.clone(),
             mac: 0,
             has_controller: false,
             config: config.clone(),
@@ -912,7 +928,10 @@ impl BridgeState {
         let n = free.unwrap_or_else(|| {
             let last = self.last_ofport;
             let mut after = (last + 1..0xff00).chain(1..=last);
-            let n = after.find(|n| !used(*n)).unwrap_or(0xfeff);
+            // What another had it may want again.
+            let waits = |n: u32| self.numbers.values().any(|had| *had == n);
+            let free = after.clone().find(|n| !used(*n) && !waits(*n));
+            let n = free.or_else(|| after.find(|n| !used(*n))).unwrap_or(0xfeff);
             self.last_ofport = n;
             n
         });
