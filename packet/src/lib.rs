@@ -48,6 +48,9 @@ pub use hash::Mixer;
 pub use key::{FlowMask, FlowState, PacketKey, StateMask};
 pub use layout::{PACKET_WORDS, STATE_WORDS, Slot, TUNNEL_WORDS};
 pub use matching::{CompactMatch, Match, VLAN_PRESENT};
-pub use parse::{MAX_VLAN_HEADERS, Metadata, ethertype, frag, ipproto, parse, parse_frame};
+pub use parse::{
+    MAX_VLAN_HEADERS, Metadata, ethertype, frag, ipproto, parse, parse_frame, set_vlan_limit,
+    vlan_limit,
+};
 pub use table::{FIELD_COUNT, FieldId};
 pub use whole::whole_mask;

@@ -6,6 +6,7 @@
 
 use crate::frame::{Layers, Packet};
 use crate::key::PacketKey;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Values that do not stand in the frame: where it came from and what was said about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +66,26 @@ pub mod frag {
     pub const LATER: u8 = 2;
 }
 
-/// How many VLAN tags the key holds; a further one stays as the Ethernet type.
-pub const MAX_VLAN_HEADERS: usize = 1;
+/// How many VLAN tags a key can hold; a further one stays as the Ethernet type.
+pub const MAX_VLAN_HEADERS: usize = 2;
+
+/// How many VLAN tags are read. The whole process has one limit, since keys that were read with
+/// different ones cannot be compared.
+static VLAN_LIMIT: AtomicUsize = AtomicUsize::new(1);
+
+/// Says how many VLAN tags are read; 0 = as many as a key can hold.
+pub fn set_vlan_limit(limit: usize) {
+    let limit = match limit {
+        0 => MAX_VLAN_HEADERS,
+        n => n.min(MAX_VLAN_HEADERS),
+    };
+    VLAN_LIMIT.store(limit, Relaxed);
+}
+
+/// How many VLAN tags are read.
+pub fn vlan_limit() -> usize {
+    VLAN_LIMIT.load(Relaxed)
+}
 
 /// A view that is cut from the front as headers are read.
 struct Cursor<'a> {
@@ -128,18 +147,23 @@ pub fn parse_frame(frame: &[u8], meta: &Metadata, key: &mut PacketKey) -> Layers
     let Some(eth) = cur.take::<12>() else {
         return layers;
     };
-    let (mut tci, mut tpid) = (0u16, 0u16);
-    if let Some(tag) = cur.peek::<6>() {
-        let outer = be16(tag, 0);
-        if MAX_VLAN_HEADERS > 0 && matches!(outer, ethertype::VLAN | ethertype::QINQ) {
-            (tpid, tci) = (outer, be16(tag, 2) | crate::VLAN_PRESENT);
-            cur.at += 4;
+    let mut tags = [(0u16, 0u16); MAX_VLAN_HEADERS];
+    for place in tags.iter_mut().take(vlan_limit()) {
+        // A tag without a type behind it is not taken for one.
+        let Some(tag) = cur.peek::<6>() else { break };
+        let tpid = be16(tag, 0);
+        if !matches!(tpid, ethertype::VLAN | ethertype::QINQ) {
+            break;
         }
+        *place = (tpid, be16(tag, 2) | crate::VLAN_PRESENT);
+        cur.at += 4;
     }
+    let [(tpid, tci), (tpid2, tci2)] = tags;
     let eth_type = take_ethertype(&mut cur);
     key.push(16, mac(eth, 0) << 16 | u64::from(eth_type));
     key.push(17, mac(eth, 6) << 16 | u64::from(tci));
-    key.push(18, u64::from(tpid) << 48);
+    let second = u64::from(tpid2) << 32 | u64::from(tci2) << 16;
+    key.push(18, u64::from(tpid) << 48 | second);
     layers.network = u16::try_from(cur.at).ok();
 
     match eth_type {
@@ -437,6 +461,7 @@ mod tests {
     use super::Metadata;
     use super::*;
     use crate::FieldId::{self, *};
+    use crate::layout::{VLAN_TPID, VLAN2_TCI, VLAN2_TPID};
     use proptest::prelude::*;
 
     fn key_of(hex: &str) -> PacketKey {
@@ -483,6 +508,24 @@ mod tests {
                 (TcpFlags, 0x012),
             ],
         );
+    }
+
+    #[test]
+    fn as_many_tags_are_read_as_the_limit_says() {
+        let packet = "02000000000202000000000188a8600581004007abcd";
+        let one: [(FieldId, u128); 3] = [(VlanTci, 0x7005), (EthType, 0x8100), (VlanPcp, 3)];
+        has(&key_of(packet), &one);
+        set_vlan_limit(0);
+        let key = key_of(packet);
+        has(&key, &[(VlanTci, 0x7005), (EthType, 0xabcd)]);
+        let words = key.expand();
+        assert_eq!(VLAN_TPID.get(&words), 0x88a8);
+        assert_eq!(
+            (VLAN2_TPID.get(&words), VLAN2_TCI.get(&words)),
+            (0x8100, 0x5007)
+        );
+        set_vlan_limit(1);
+        has(&key_of(packet), &one);
     }
 
     #[test]

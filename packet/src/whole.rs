@@ -1,7 +1,9 @@
 //! The mask of everything that one packet has.
 
 use crate::key::{FlowMask, PacketKey};
-use crate::layout::{MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC, VLAN_TCI};
+use crate::layout::{
+    MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC, VLAN_TCI, VLAN_TPID, VLAN2_TCI, VLAN2_TPID,
+};
 use crate::parse::{ethertype, frag, ipproto};
 use crate::table::FieldId::{self, *};
 
@@ -49,7 +51,13 @@ pub fn whole_mask(key: &PacketKey) -> FlowMask {
             lse.set(&mut mask.words, lse.max());
         }
     }
+    let has_tag = VLAN_TCI.get(&key.expand()) != 0;
     VLAN_TCI.set(&mut mask.words, VLAN_TCI.max());
+    if has_tag {
+        for slot in [VLAN_TPID, VLAN2_TPID, VLAN2_TCI] {
+            slot.set(&mut mask.words, slot.max());
+        }
+    }
     if is_ip && key.get(IpFrag) & u128::from(frag::LATER) == 0 {
         let ports = |bits: u128, mask: &mut FlowMask| {
             TP_SRC.set(&mut mask.words, bits);

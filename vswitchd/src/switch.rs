@@ -274,8 +274,14 @@ impl Switch {
     }
 
     fn set_settings(&mut self, settings: Settings) {
+        let limit = packet::vlan_limit();
+        packet::set_vlan_limit(settings.vlan_limit);
         for backer in self.backers.values_mut() {
             configure_backer(backer, &settings);
+            if packet::vlan_limit() != limit {
+                // What was read with the old limit cannot be compared any more.
+                backer.purge();
+            }
         }
         self.running.settings = settings;
     }

@@ -209,7 +209,19 @@ impl std::fmt::Display for FlowText<'_> {
             out.push(format!("eth_type(0x{tpid:04x})"));
             out.push(format!("vlan({})", vlan_text(tci, tci_mask)));
             let mut inner = Vec::new();
-            self.network(&mut inner);
+            let tci = VLAN2_TCI.get(self.key) as u16;
+            if tci & crate::VLAN_PRESENT == 0 {
+                self.network(&mut inner);
+            } else {
+                inner.push(format!("eth_type(0x{:04x})", VLAN2_TPID.get(self.key)));
+                let mask = self.mask_of(VLAN2_TCI) as u16;
+                if mask != 0 || self.verbose {
+                    inner.push(format!("vlan({})", vlan_text(tci, mask)));
+                }
+                let mut innermost = Vec::new();
+                self.network(&mut innermost);
+                inner.push(format!("encap({})", innermost.join(",")));
+            }
             out.push(format!("encap({})", inner.join(",")));
         } else {
             if self.verbose && tci & crate::VLAN_PRESENT == 0 && self.mask.is_none() {

@@ -121,6 +121,8 @@ impl Reader<'_> {
             "packet_type" => self.packet_type(body),
             "eth_type" => self.plain(ETH_TYPE, body),
             "vlan" => self.vlan(body),
+            // What is under a tag that is not read is not read either.
+            "encap" if ETH_TYPE.get(&self.key) != 0 => Some(()),
             "encap" => return Some(self.flow(body)),
             "nd_ext" => self.members(&ND_EXT, body),
             _ => {
@@ -190,10 +192,16 @@ impl Reader<'_> {
             mask = mask & !(full << shift) | m.unwrap_or(full) << shift;
         }
         let tpid = ETH_TYPE.get(&self.key);
-        VLAN_TPID.set(&mut self.key, tpid);
+        let (tpid_slot, tci_slot) = match VLAN_TCI.get(&self.key) {
+            0 => (VLAN_TPID, VLAN_TCI),
+            _ if crate::vlan_limit() > 1 => (VLAN2_TPID, VLAN2_TCI),
+            // A tag that is not read as one stays as the Ethernet type.
+            _ => return Some(()),
+        };
+        tpid_slot.set(&mut self.key, tpid);
         ETH_TYPE.set(&mut self.key, 0);
-        VLAN_TCI.set(&mut self.key, tci);
-        VLAN_TCI.set(&mut self.mask, mask);
+        tci_slot.set(&mut self.key, tci);
+        tci_slot.set(&mut self.mask, mask);
         Some(())
     }
 }

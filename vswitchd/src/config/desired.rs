@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Settings {
     /// How flows are kept.
     pub limits: FlowLimits,
+    /// `vlan-limit`: how many VLAN tags are looked at; 0 = as many as there is room for.
+    pub vlan_limit: usize,
     /// `hw-offload`.
     pub hw_offload: bool,
     /// `offload-admit=always`.
@@ -30,6 +32,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             limits: FlowLimits::default(),
+            vlan_limit: 1,
             hw_offload: false,
             admit_always: false,
             offload_priority: Vec::new(),
@@ -187,6 +190,8 @@ fn settings(root: &RowView<'_>) -> Settings {
             flow_limit: number(root, "other_config", "flow-limit").unwrap_or(default.flow_limit),
             max_revalidator: ms("max-revalidator", 500, 100),
         },
+        vlan_limit: number(root, "other_config", "vlan-limit")
+            .map_or(1, |n: i64| usize::try_from(n).unwrap_or(0)),
         hw_offload: flag(root, "hw-offload"),
         admit_always: root.map_get("other_config", "offload-admit") == Some("always"),
         offload_priority: priority

@@ -204,8 +204,12 @@ impl Walk<'_> {
         // Fields that the packet as it came does not have were never looked at in it.
         let tci = slots::VLAN_TCI;
         let had_tag = tci.get(&self.original.words) & u128::from(VLAN_PRESENT) != 0;
-        for slot in [slots::VLAN_TPID, slots::VLAN2_TPID, slots::VLAN2_TCI] {
-            slot.set(&mut seen.words, 0);
+        // Of what type a tag is always counts: it stays when the tag is rewritten.
+        let tpid = if had_tag { slots::VLAN_TPID.max() } else { 0 };
+        slots::VLAN_TPID.set(&mut seen.words, tpid);
+        if slots::VLAN2_TCI.get(&self.original.words) == 0 {
+            slots::VLAN2_TPID.set(&mut seen.words, 0);
+            slots::VLAN2_TCI.set(&mut seen.words, 0);
         }
         let tci_seen = match tci.get(&seen.words) {
             _ if !had_tag => 0,

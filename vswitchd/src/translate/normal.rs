@@ -132,6 +132,10 @@ impl Walk<'_> {
     }
 
     fn flood_vlan(&mut self, from: Option<(BundleId, Arc<Bundle>)>, vlan: u16) {
+        let within = slots::VLAN2_TCI;
+        let tag_within = within.get(&self.state.words) & 0xfff != 0;
+        let seen = within.get(&self.seen.words) | 0xfff;
+        within.set(&mut self.seen.words, seen);
         let bundles: Vec<_> = self
             .bridge
             .bundles
@@ -145,7 +149,9 @@ impl Walk<'_> {
                 let config = self.bridge.ports.get(p).map_or(0, |p| p.config);
                 config & port_config::NO_FLOOD == 0
             });
-            if !same && !protected && floods && bundle.includes(vlan) {
+            // A port that takes only untagged packets of one VLAN has no place for a tag within.
+            let fits = !tag_within || !matches!(bundle.mode, VlanMode::Access(_));
+            if !same && !protected && floods && fits && bundle.includes(vlan) {
                 self.output_vlan(&bundle, vlan);
             }
         }
@@ -184,8 +190,18 @@ impl Walk<'_> {
         } else if old_tpid == 0 {
             slots::VLAN_TPID.set(&mut self.state.words, 0x8100);
         }
+        let second = [slots::VLAN2_TPID, slots::VLAN2_TCI];
+        let old_second = second.map(|slot| (slot, slot.get(&self.state.words)));
+        if matches!(to.mode, VlanMode::Access(_)) {
+            second
+                .iter()
+                .for_each(|slot| slot.set(&mut self.state.words, 0));
+        }
         self.output(port);
         slot.set(&mut self.state.words, old);
         slots::VLAN_TPID.set(&mut self.state.words, old_tpid);
+        for (slot, value) in old_second {
+            slot.set(&mut self.state.words, value);
+        }
     }
 }

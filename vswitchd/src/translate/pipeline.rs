@@ -585,7 +585,15 @@ impl Walk<'_> {
         }
     }
 
+    /// All of the second tag counts as looked at.
+    fn see_second_tag(&mut self) {
+        for slot in [slots::VLAN2_TPID, slots::VLAN2_TCI] {
+            slot.set(&mut self.seen.words, slot.max());
+        }
+    }
+
     fn pop_vlan(&mut self) {
+        self.see_second_tag();
         let all = slots::VLAN_TCI.get(&self.seen.words) | 0x1fff;
         slots::VLAN_TCI.set(&mut self.seen.words, all);
         let words = &mut self.state.words;
@@ -597,6 +605,7 @@ impl Walk<'_> {
     }
 
     fn push_vlan(&mut self, ethertype: u16) {
+        self.see_second_tag();
         let all = slots::VLAN_TCI.get(&self.seen.words) | 0xffff;
         slots::VLAN_TCI.set(&mut self.seen.words, all);
         let words = &mut self.state.words;
