@@ -165,21 +165,24 @@ impl Walk<'_> {
         let slot = slots::VLAN_TCI;
         let old = slot.get(&self.state.words);
         let old_tpid = slots::VLAN_TPID.get(&self.state.words);
-        let priority = old as u16 & 0xe000;
         let vid = to.vid_out(vlan);
-        let tagged = vid != 0
-            || match to.priority_tags {
-                PriorityTags::Never => false,
-                PriorityTags::IfNonzero => priority != 0,
-                PriorityTags::Always => true,
-            };
+        let had_tag = old & u128::from(VLAN_PRESENT) != 0;
+        // A port that takes tags off takes the priority with them, unless it is told otherwise.
+        let takes_off = match to.mode {
+            VlanMode::Access(_) => true,
+            VlanMode::NativeUntagged(tag) => vlan == tag,
+            _ => false,
+        };
+        let keeps = !takes_off || to.priority_tags != PriorityTags::Never;
+        let priority = if keeps { old as u16 & 0xe000 } else { 0 };
+        let always = to.priority_tags == PriorityTags::Always && had_tag && !takes_off;
+        let tagged = vid != 0 || priority != 0 || always;
         let tci = if tagged {
             vid | priority | VLAN_PRESENT
         } else {
             0
         };
-        if tagged && old & u128::from(VLAN_PRESENT) != 0 || to.priority_tags != PriorityTags::Never
-        {
+        if keeps && had_tag {
             // The priority goes along.
             let seen = slot.get(&self.seen.words) | 0xf000;
             slot.set(&mut self.seen.words, seen);
