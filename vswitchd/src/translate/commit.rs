@@ -142,7 +142,7 @@ fn tags(state: &FlowState) -> Vec<(u16, u16)> {
     let tags =
         pairs.map(|(tpid, tci)| (tpid.get(&state.words) as u16, tci.get(&state.words) as u16));
     tags.into_iter()
-        .filter(|(_, tci)| tci & VLAN_PRESENT != 0)
+        .take_while(|(_, tci)| tci & VLAN_PRESENT != 0)
         .collect()
 }
 

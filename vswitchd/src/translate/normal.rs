@@ -195,7 +195,14 @@ impl Walk<'_> {
         }
         let second = [slots::VLAN2_TPID, slots::VLAN2_TCI];
         let old_second = second.map(|slot| (slot, slot.get(&self.state.words)));
-        if matches!(to.mode, VlanMode::Access(_)) {
+        let [(_, tpid), (_, within)] = old_second;
+        let empty = within as u16 & !VLAN_PRESENT == 0;
+        if takes_off && within != 0 && !matches!(to.mode, VlanMode::Access(_)) {
+            // The tag within is the outermost now.
+            slots::VLAN_TPID.set(&mut self.state.words, tpid);
+            slot.set(&mut self.state.words, within | u128::from(priority));
+        }
+        if takes_off || empty && to.priority_tags != PriorityTags::Always {
             second
                 .iter()
                 .for_each(|slot| slot.set(&mut self.state.words, 0));
