@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use end_to_end::{eventually, namespaces_allowed, run};
@@ -15,14 +15,21 @@ fn quickstart(scratch: &Path) -> Command {
     command
 }
 
-/// Nothing of a run is left: no files, no namespaces of its process.
-fn all_gone(scratch: &Path, pid: u32) {
+/// Processes that know the folder: those of a run, which is in its environment.
+fn processes_of(scratch: &Path) -> usize {
+    let name = scratch.to_string_lossy().into_owned();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let environs = processes.filter_map(|p| fs::read(p.path().join("environ")).ok());
+    environs
+        .filter(|e| String::from_utf8_lossy(e).contains(&name))
+        .count()
+}
+
+/// Nothing of a run is left: no files, and no process, with which its namespaces go.
+fn all_gone(scratch: &Path) {
     eventually("nothing is left of it", || {
         let files = fs::read_dir(scratch).ok()?.count();
-        let left = fs::read_dir("/run/netns").into_iter().flatten().flatten();
-        let ours = |name: PathBuf| name.to_string_lossy().ends_with(&format!("-{pid}"));
-        let namespaces = left.filter(|e| ours(e.path())).count();
-        (files == 0 && namespaces == 0).then_some(())
+        (files == 0 && processes_of(scratch) == 0).then_some(())
     });
 }
 
@@ -51,7 +58,7 @@ fn it_reports_who_carried_what_and_leaves_nothing() {
         assert!(told.contains(line), "{line} in\n{told}");
     }
     assert!(told.lines().all(|l| l.chars().count() <= 160), "{told}");
-    all_gone(scratch.path(), child.id());
+    all_gone(scratch.path());
 }
 
 type Output = Lines<BufReader<ChildStdout>>;
@@ -87,7 +94,7 @@ fn interrupted_it_cleans_up() {
         let _ = rest.count();
         let ended = child.wait().expect("it ends");
         assert_eq!(ended.code(), Some(130), "in {phase}");
-        all_gone(scratch.path(), child.id());
+        all_gone(scratch.path());
     }
 }
 
@@ -106,5 +113,35 @@ fn it_cleans_up_when_nobody_reads_on() {
     drop(reaches(&mut child, "Starting the switch"));
     let ended = child.wait().expect("it ends");
     assert!(!ended.success());
-    all_gone(scratch.path(), child.id());
+    all_gone(scratch.path());
+}
+
+#[test]
+fn kept_it_runs_on_until_it_is_told_to_end() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a folder");
+    let done = run(quickstart(scratch.path()).arg("--keep")).ok();
+    let enter = done
+        .lines()
+        .find_map(|l| l.trim().strip_suffix(" $SHELL"))
+        .expect("how to step into it");
+    let folder = fs::read_dir(scratch.path()).expect("its folder").flatten();
+    let folder = folder.map(|e| e.path()).next().expect("its folder");
+    let inside = |words: &str| {
+        let mut shell = Command::new("sh");
+        shell.env("OVS_RUNDIR", &folder).env("OVS_DBDIR", &folder);
+        let tools = end_to_end::ours("ovs-appctl");
+        let path = tools.parent().expect("a folder").display().to_string();
+        let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
+        run(shell
+            .env("PATH", path)
+            .args(["-c", &format!("{enter} {words}")]))
+    };
+    assert!(inside("ovs-vsctl show").ok().contains("Bridge br0"));
+    inside("ip netns exec left ping -c1 -W5 10.77.0.2").ok();
+    inside("ovs-appctl exit").ok();
+    fs::remove_dir_all(&folder).expect("as it says");
+    all_gone(scratch.path());
 }
