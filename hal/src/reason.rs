@@ -18,6 +18,13 @@ pub enum Reason {
     Field(FieldId),
     /// The device matches this field only whole.
     FieldMask(FieldId),
+    /// Its match has bits that no field names, which no rule can say.
+    Unnamed {
+        /// The word of the key in which they are.
+        word: usize,
+        /// Which bits of it.
+        bits: u64,
+    },
     /// The device has no such action here.
     Action(&'static str),
     /// The device cannot write this field.
@@ -68,6 +75,7 @@ impl Reason {
             Reason::EgressPort(_) => "egress-port",
             Reason::Field(_) => "field",
             Reason::FieldMask(_) => "field-mask",
+            Reason::Unnamed { .. } => "unnamed-bits",
             Reason::Action(_) => "action",
             Reason::SetField(_) => "set-field",
             Reason::TooManyActions { .. } => "too-many-actions",
@@ -89,6 +97,7 @@ impl Reason {
         match self {
             Reason::IngressPort(p) | Reason::EgressPort(p) => Some(format!("port {p}")),
             Reason::Field(f) | Reason::FieldMask(f) | Reason::SetField(f) => Some(f.to_string()),
+            Reason::Unnamed { word, bits } => Some(format!("word {word}, {bits:#x}")),
             Reason::Action(a) => Some((*a).into()),
             Reason::TooManyActions { limit, .. } => Some(format!("{limit} actions")),
             Reason::TableFull { limit } => Some(format!("{limit} rules")),
@@ -104,8 +113,10 @@ impl Reason {
             Reason::Disabled => "ovs-vsctl set Open_vSwitch . other_config:hw-offload=true",
             Reason::IngressPort(_) => "let the traffic enter by a port of a NIC (type=hal)",
             Reason::EgressPort(_) => "send it to a port of the NIC that it came from",
+            Reason::Field(f) if !f.is_openflow() => "a device that can match it (offload/show)",
             Reason::Field(_) => "leave the field out of the OpenFlow rules that the traffic meets",
             Reason::FieldMask(_) => "match the whole field, or none of it",
+            Reason::Unnamed { .. } => "nothing: it is a defect of the switch, report it",
             Reason::Action(_) => "use actions that the device has (offload/show)",
             Reason::SetField(_) => "rewrite only fields that the device can write (offload/show)",
             Reason::TooManyActions { .. } => "use fewer actions",
@@ -130,6 +141,12 @@ impl fmt::Display for Reason {
             Reason::EgressPort(p) => write!(f, "output port {p} is not on the same NIC"),
             Reason::Field(x) => write!(f, "the NIC cannot match {x}"),
             Reason::FieldMask(x) => write!(f, "the NIC cannot match a part of {x}"),
+            Reason::Unnamed { word, bits } => {
+                write!(
+                    f,
+                    "no field names bits {bits:#x} of word {word} of its match"
+                )
+            }
             Reason::Action(a) => write!(f, "the NIC cannot do {a}"),
             Reason::SetField(x) => write!(f, "the NIC cannot write {x}"),
             Reason::TooManyActions { have, limit } => {

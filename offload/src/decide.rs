@@ -81,7 +81,7 @@ impl Engine {
             return Err(Reason::IngressPort(flow.in_port()));
         };
         let put = &flow.put;
-        let rule = Rule::from_megaflow(&put.key, &put.mask, put.actions.to_vec());
+        let rule = Rule::from_megaflow(&put.key, &put.mask, put.actions.to_vec())?;
         let has_port = |p| self.ports.get(&p) == Some(&device);
         let cost = self.devices[device].capabilities.check(&rule, &has_port)?;
         if cost.resumes && flow.recirc().0 == 0 {

@@ -485,7 +485,7 @@ impl Engine {
             return None;
         }
         let put = &flow.put;
-        let mut rule = Rule::from_megaflow(&put.key, &put.mask, put.actions.to_vec());
+        let mut rule = Rule::from_megaflow(&put.key, &put.mask, put.actions.to_vec()).ok()?;
         let mut form = Form {
             device: d,
             version: flow.version,

@@ -4,7 +4,7 @@ use crate::device::{Device, Health, Latency};
 use crate::engine::Engine;
 use clock::Time;
 use hal::{FieldSet, TableCapabilities};
-use packet::{FieldId, FlowMask, Owner};
+use packet::{FieldId, FlowMask};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -307,8 +307,8 @@ fn all_but(known: &[&'static str]) -> String {
     for field in FieldId::all().filter(|f| known.contains(&f.row().name)) {
         bits.add_all(field);
     }
-    let unknown = |f: &FieldId| f.row().owner == Owner::Packet && bits.get(*f) == 0;
-    let missing = FieldId::all().filter(unknown).map(|f| f.row().name);
+    let unknown = |f: &FieldId| bits.get(*f) == 0;
+    let missing = FieldId::of_packets().filter(unknown).map(|f| f.row().name);
     let missing: Vec<_> = missing.collect();
     if missing.is_empty() {
         "all fields of packets".into()

@@ -3,7 +3,7 @@
 use crate::checksum;
 use crate::frame::Packet;
 use crate::key::FlowState;
-use crate::layout::{MPLS_LSE, NSH_C, VLAN_TPID};
+use crate::layout::{MPLS_LSE, NSH_C};
 use crate::parse::{ethertype, frag, ipproto};
 use crate::table::FieldId;
 
@@ -46,18 +46,16 @@ impl Builder<'_> {
     fn ethernet(&mut self, payload: usize) {
         self.field(FieldId::EthDst, 6);
         self.field(FieldId::EthSrc, 6);
-        let tci = self.get(FieldId::VlanTci);
-        if tci & u128::from(crate::VLAN_PRESENT) != 0 {
-            let tpid = VLAN_TPID.get(&self.state.words);
-            self.put(
-                if tpid == 0 {
-                    ethertype::VLAN.into()
-                } else {
-                    tpid
-                },
-                2,
-            );
-            self.put(tci & !u128::from(crate::VLAN_PRESENT), 2);
+        let tags = [
+            (FieldId::VlanTpid, FieldId::VlanTci),
+            (FieldId::Vlan2Tpid, FieldId::Vlan2Tci),
+        ];
+        let tags = tags.map(|(tpid, tci)| (self.get(tpid), self.get(tci)));
+        let present = u128::from(crate::VLAN_PRESENT);
+        for (tpid, tci) in tags.into_iter().take_while(|(_, tci)| tci & present != 0) {
+            let default = ethertype::VLAN.into();
+            self.put(if tpid == 0 { default } else { tpid }, 2);
+            self.put(tci & !present, 2);
         }
         let eth_type = self.get(FieldId::EthType) as u16;
         if eth_type == ethertype::NONE {

@@ -1,6 +1,6 @@
 //! Looking rows up, and reading and writing fields.
 
-use crate::field::{Field, Maskable, OxmClass};
+use crate::field::{Field, Maskable, Owner, OxmClass};
 use crate::layout::Slot;
 use crate::table::{FIELDS, FieldId, IDS};
 
@@ -10,15 +10,28 @@ impl FieldId {
         IDS.iter().copied()
     }
 
+    /// The fields of packets: those that a datapath can match. They name every bit of a
+    /// [`PacketKey`](crate::PacketKey), some of them more than once.
+    pub fn of_packets() -> impl Iterator<Item = FieldId> {
+        FieldId::all().filter(|f| f.row().owner == Owner::Packet)
+    }
+
+    /// Whether OpenFlow has the field. What it does not have is matched by datapaths only: a tag's
+    /// type, and what stands under the outermost tag and label.
+    pub fn is_openflow(self) -> bool {
+        self < FieldId::VlanTpid
+    }
+
     /// The field's row.
     pub fn row(self) -> &'static Field {
         // The table has a row for each id, which is what `IDS` is made of.
         &FIELDS[self as usize]
     }
 
-    /// Finds a field by its name or its alias.
+    /// Finds one of OpenFlow's fields by its name or its alias.
     pub fn by_name(name: &str) -> Option<FieldId> {
-        FieldId::all().find(|f| f.row().name == name || f.row().alias == Some(name))
+        let is = |f: &FieldId| f.row().name == name || f.row().alias == Some(name);
+        FieldId::all().filter(|f| f.is_openflow()).find(is)
     }
 
     /// Finds a field by its OXM or NXM number.
@@ -101,7 +114,7 @@ impl std::fmt::Display for FieldId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Owner, PACKET_WORDS, STATE_WORDS};
+    use crate::{PACKET_WORDS, STATE_WORDS};
 
     #[test]
     fn every_row_fits_its_slot_and_its_owner() {
@@ -119,7 +132,8 @@ mod tests {
                 STATE_WORDS
             };
             assert!(end <= limit, "{f}");
-            assert_eq!(FieldId::by_name(row.name), Some(f));
+            let named = f.is_openflow().then_some(f);
+            assert_eq!(FieldId::by_name(row.name), named);
         }
     }
 
@@ -133,6 +147,18 @@ mod tests {
             for g in FieldId::all().filter(|&g| !f.overlaps(g)) {
                 assert_eq!(g.get(&words), 0, "{f} reached {g}");
             }
+        }
+    }
+
+    #[test]
+    fn openflow_cannot_say_what_only_a_datapath_has() {
+        for f in FieldId::all().filter(|f| !f.is_openflow()) {
+            let row = f.row();
+            assert!(
+                row.nxm.is_none() && row.oxm.is_none() && !row.writable,
+                "{f}"
+            );
+            assert_eq!(row.owner, Owner::Packet, "{f}");
         }
     }
 

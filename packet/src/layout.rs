@@ -97,9 +97,7 @@ pub(crate) const TUN_IPV6_DST: Slot = slot(11, 0, 128);
 pub(crate) const TUN_FLAGS: Slot = slot(13, 48, 16);
 pub(crate) const TUN_TOS: Slot = slot(13, 40, 8);
 pub(crate) const TUN_TTL: Slot = slot(13, 32, 8);
-#[allow(dead_code)]
 pub(crate) const TUN_TP_SRC: Slot = slot(13, 16, 16);
-#[allow(dead_code)]
 pub(crate) const TUN_TP_DST: Slot = slot(13, 0, 16);
 pub(crate) const TUN_GBP_ID: Slot = slot(14, 48, 16);
 pub(crate) const TUN_GBP_FLAGS: Slot = slot(14, 40, 8);
@@ -174,4 +172,47 @@ pub(crate) const ACTSET_OUTPUT: Slot = slot(42, 0, 32);
 /// 32-bit register `n`, 0 to 31.
 pub(crate) const fn reg(n: u8) -> Slot {
     slot(43 + n / 2, if n.is_multiple_of(2) { 32 } else { 0 }, 32)
+}
+
+/// The bits of each word that some field has.
+#[cfg(test)]
+pub(crate) fn named_bits() -> [u64; PACKET_WORDS] {
+    let mut words = [0; PACKET_WORDS];
+    for field in crate::FieldId::of_packets() {
+        field.set(&mut words, u128::MAX);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits that hold nothing: they are zero in every key and in every mask. Most are what a field
+    /// leaves of its slot.
+    const UNUSED: [(usize, u64); 11] = [
+        (3, 0xff),
+        (4, 0xffff_ffff),
+        (13, 0xfffe << 48),
+        (14, 0x00f0_fec0),
+        (15, 0xfff0_0000_ffff_ffff),
+        (18, 0xffff),
+        (20, 0xffff_ffff),
+        (31, 0xfff0_0000_fc00_0000),
+        (34, 0xf000),
+        (35, 0xffff),
+        (40, 0xffff_ffff),
+    ];
+
+    #[test]
+    fn every_bit_of_a_packets_words_is_some_fields_or_unused() {
+        let mut all = named_bits();
+        for (word, bits) in UNUSED {
+            assert_eq!(all[word] & bits, 0, "word {word}");
+            all[word] |= bits;
+        }
+        for (word, bits) in all.iter().enumerate() {
+            assert_eq!(*bits, u64::MAX, "word {word} has bits of no field");
+        }
+    }
 }

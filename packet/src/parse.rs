@@ -461,7 +461,6 @@ mod tests {
     use super::Metadata;
     use super::*;
     use crate::FieldId::{self, *};
-    use crate::layout::{VLAN_TPID, VLAN2_TCI, VLAN2_TPID};
     use proptest::prelude::*;
 
     fn key_of(hex: &str) -> PacketKey {
@@ -518,12 +517,14 @@ mod tests {
         set_vlan_limit(0);
         let key = key_of(packet);
         has(&key, &[(VlanTci, 0x7005), (EthType, 0xabcd)]);
-        let words = key.expand();
-        assert_eq!(VLAN_TPID.get(&words), 0x88a8);
-        assert_eq!(
-            (VLAN2_TPID.get(&words), VLAN2_TCI.get(&words)),
-            (0x8100, 0x5007)
-        );
+        let types = [(VlanTpid, 0x88a8), (Vlan2Tpid, 0x8100), (Vlan2Tci, 0x5007)];
+        has(&key, &types);
+        let mut again = crate::compose(&crate::FlowState::from_key(&key), 0);
+        let meta = Metadata {
+            in_port: 7,
+            ..Metadata::default()
+        };
+        assert_eq!(parse(&mut again, &meta), key);
         set_vlan_limit(1);
         has(&key_of(packet), &one);
     }
@@ -599,7 +600,13 @@ mod tests {
             for cut in 0..frame.len() {
                 let mut p = Packet::from_frame(&frame[..cut]);
                 let key = parse(&mut p, &Metadata::default());
-                prop_assert_eq!(PacketKey::from_words(&key.expand()), key);
+                prop_assert_eq!(PacketKey::from_words(&key.expand()), key.clone());
+                // Fields name all that a key holds and all that a flow made of it matches.
+                let (named, whole) = (crate::layout::named_bits(), crate::whole_mask(&key));
+                for (word, bits) in named.iter().enumerate() {
+                    let held = key.word(word) | whole.words[word];
+                    prop_assert_eq!(held & !bits, 0, "word {}", word);
+                }
             }
         }
     }

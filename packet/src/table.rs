@@ -1,4 +1,5 @@
-//! The field table: every field that OpenFlow and its Nicira extensions can match, one row each.
+//! The field table: every field that OpenFlow and its Nicira extensions can match, one row each,
+//! and behind those what only a datapath can match. Together they name every bit of a packet's key.
 //!
 //! Facts from OpenFlow 1.5.1 §7.2.3 and from the interface of Open vSwitch (ovs-fields(7)). Parser,
 //! formatter, codec, translation, datapath text and devices all read this table and no other.
@@ -6,7 +7,8 @@
 use crate::field::{Field, Format, Maskable, OdpAttr, Owner, Oxm, OxmClass, Prereq, Since};
 use crate::layout::*;
 
-/// Names a row of the field table. The order is that of ovs-fields(7).
+/// Names a row of the field table. The order is that of ovs-fields(7); what OpenFlow does not
+/// have comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 #[repr(u8)]
@@ -158,10 +160,18 @@ pub enum FieldId {
     NshC3,
     NshC4,
     NshTtl,
+    // What only a datapath has.
+    VlanTpid,
+    Vlan2Tpid,
+    Vlan2Tci,
+    MplsLse2,
+    MplsLse3,
+    TunTpSrc,
+    TunTpDst,
 }
 
 /// How many fields there are.
-pub const FIELD_COUNT: usize = 147;
+pub const FIELD_COUNT: usize = 154;
 
 const fn nxm(class: OxmClass, number: u8) -> Option<Oxm> {
     Some(Oxm {
@@ -2699,6 +2709,125 @@ pub(crate) static FIELDS: [Field; FIELD_COUNT] = [
         odp: odp("nsh", "ttl"),
         capability: 146,
     },
+    Field {
+        name: "vlan_tpid",
+        alias: None,
+        bits: 16,
+        bytes: 2,
+        maskable: Maskable::Bitwise,
+        format: Format::Hexadecimal,
+        prereq: Prereq::VlanVid,
+        writable: false,
+        owner: Owner::Packet,
+        slot: VLAN_TPID,
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: None,
+        capability: 147,
+    },
+    Field {
+        name: "vlan2_tpid",
+        alias: None,
+        bits: 16,
+        bytes: 2,
+        maskable: Maskable::Bitwise,
+        format: Format::Hexadecimal,
+        prereq: Prereq::VlanVid,
+        writable: false,
+        owner: Owner::Packet,
+        slot: VLAN2_TPID,
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: None,
+        capability: 148,
+    },
+    Field {
+        name: "vlan2_tci",
+        alias: None,
+        bits: 16,
+        bytes: 2,
+        maskable: Maskable::Bitwise,
+        format: Format::Hexadecimal,
+        prereq: Prereq::VlanVid,
+        writable: false,
+        owner: Owner::Packet,
+        slot: VLAN2_TCI,
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: None,
+        capability: 149,
+    },
+    Field {
+        name: "mpls_lse2",
+        alias: None,
+        bits: 32,
+        bytes: 4,
+        maskable: Maskable::Bitwise,
+        format: Format::Hexadecimal,
+        prereq: Prereq::Mpls,
+        writable: false,
+        owner: Owner::Packet,
+        slot: MPLS_LSE[1],
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: None,
+        capability: 150,
+    },
+    Field {
+        name: "mpls_lse3",
+        alias: None,
+        bits: 32,
+        bytes: 4,
+        maskable: Maskable::Bitwise,
+        format: Format::Hexadecimal,
+        prereq: Prereq::Mpls,
+        writable: false,
+        owner: Owner::Packet,
+        slot: MPLS_LSE[2],
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: None,
+        capability: 151,
+    },
+    Field {
+        name: "tun_tp_src",
+        alias: None,
+        bits: 16,
+        bytes: 2,
+        maskable: Maskable::Bitwise,
+        format: Format::Decimal,
+        prereq: Prereq::None,
+        writable: false,
+        owner: Owner::Packet,
+        slot: TUN_TP_SRC,
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: odp("tunnel", "tp_src"),
+        capability: 152,
+    },
+    Field {
+        name: "tun_tp_dst",
+        alias: None,
+        bits: 16,
+        bytes: 2,
+        maskable: Maskable::Bitwise,
+        format: Format::Decimal,
+        prereq: Prereq::None,
+        writable: false,
+        owner: Owner::Packet,
+        slot: TUN_TP_DST,
+        shift: 0,
+        nxm: None,
+        oxm: None,
+        odp: odp("tunnel", "tp_dst"),
+        capability: 153,
+    },
 ];
 
 pub(crate) static IDS: [FieldId; FIELD_COUNT] = [
@@ -2849,4 +2978,11 @@ pub(crate) static IDS: [FieldId; FIELD_COUNT] = [
     FieldId::NshC3,
     FieldId::NshC4,
     FieldId::NshTtl,
+    FieldId::VlanTpid,
+    FieldId::Vlan2Tpid,
+    FieldId::Vlan2Tci,
+    FieldId::MplsLse2,
+    FieldId::MplsLse3,
+    FieldId::TunTpSrc,
+    FieldId::TunTpDst,
 ];

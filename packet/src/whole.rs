@@ -1,10 +1,8 @@
 //! The mask of everything that one packet has.
 
 use crate::key::{FlowMask, PacketKey};
-use crate::layout::{
-    MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC, VLAN_TCI, VLAN_TPID, VLAN2_TCI, VLAN2_TPID,
-};
-use crate::parse::{ethertype, frag, ipproto};
+use crate::layout::{MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC};
+use crate::parse::{ethertype, frag, ipproto, vlan_limit};
 use crate::table::FieldId::{self, *};
 
 /// Every bit that a packet like this one can differ in: with this mask, a flow is for exactly the
@@ -51,12 +49,15 @@ pub fn whole_mask(key: &PacketKey) -> FlowMask {
             lse.set(&mut mask.words, lse.max());
         }
     }
-    let has_tag = VLAN_TCI.get(&key.expand()) != 0;
-    VLAN_TCI.set(&mut mask.words, VLAN_TCI.max());
+    let has_tag = key.get(VlanTci) != 0;
+    mask.add_all(VlanTci);
     if has_tag {
-        for slot in [VLAN_TPID, VLAN2_TPID, VLAN2_TCI] {
-            slot.set(&mut mask.words, slot.max());
-        }
+        mask.add_all(VlanTpid);
+    }
+    // With a lower limit no packet has a second tag.
+    if has_tag && vlan_limit() > 1 {
+        mask.add_all(Vlan2Tpid);
+        mask.add_all(Vlan2Tci);
     }
     if is_ip && key.get(IpFrag) & u128::from(frag::LATER) == 0 {
         let ports = |bits: u128, mask: &mut FlowMask| {

@@ -1,7 +1,7 @@
 //! What kinds of NIC there are, as data.
 
 use hal::{Capabilities, FieldSet, TableCapabilities};
-use packet::{FieldId, Owner};
+use packet::FieldId;
 use serde::Deserialize;
 
 /// A kind of NIC.
@@ -79,14 +79,13 @@ impl Profile {
 }
 
 fn full() -> TableCapabilities {
-    let all = FieldId::all().filter(|f| {
+    let all = FieldId::of_packets().filter(|f| {
         use FieldId::*;
-        let elsewhere = matches!(
+        !matches!(
             f,
             // The stage is not a match, the hash is not there; the rest are second names.
             RecircId | DpHash | InPortOxm | IpDscpShifted | DlVlan | VlanVid | DlVlanPcp | VlanPcp
-        );
-        f.row().owner == Owner::Packet && !elsewhere
+        )
     });
     let match_masked: FieldSet = all.collect();
     TableCapabilities {
@@ -117,7 +116,10 @@ fn basic() -> TableCapabilities {
         UdpSrc, UdpDst, SctpSrc, SctpDst,
     ]
     .into();
-    let whole: FieldSet = [PacketType, InPort, EthType, IpProto, IpDscp, IpEcn, IpTtl].into();
+    let whole: FieldSet = [
+        PacketType, InPort, EthType, VlanTpid, IpProto, IpDscp, IpEcn, IpTtl,
+    ]
+    .into();
     TableCapabilities {
         match_exact: &masked | &whole,
         match_masked: masked,

@@ -504,3 +504,45 @@ fn a_device_without_ports_leaves_and_the_others_stay_what_they_are() {
     assert!(b.model(1).rules.is_empty());
     assert_eq!(b.reason(1), Some(Reason::IngressPort(DpPort(1))));
 }
+
+#[test]
+fn what_openflow_has_no_name_for_keeps_a_flow_out_by_its_own_name() {
+    use packet::FieldId;
+    let mut device = capabilities(4, 16);
+    for table in &mut device.tables {
+        table.match_exact.insert(FieldId::VlanTci);
+        table.match_exact.insert(FieldId::VlanTpid);
+    }
+    let mut b = Bench::with_device(device);
+    let tagged = |flow: u64, fields: &[(FieldId, u128)]| {
+        let mut put = put(flow, 1, 0, &[output(2)]);
+        for (field, value) in fields {
+            put.key.set(*field, *value);
+            put.mask.add_all(*field);
+        }
+        put
+    };
+    let outer = [(FieldId::VlanTpid, 0x88a8), (FieldId::VlanTci, 0x1005)];
+    b.add(&tagged(1, &outer));
+    let mut two = tagged(2, &outer);
+    two.mask.add(FieldId::Vlan2Tci, 0x1000);
+    b.add(&two);
+    // A bit between the fields: a rule without it would match more than the flow.
+    let mut odd = tagged(3, &[]);
+    odd.mask.words[18] |= 1;
+    b.add(&odd);
+    b.run();
+    assert!(b.in_hardware(1));
+    let types = |b: &Bench| {
+        let model = b.model(0);
+        let rules: Vec<_> = model.rules.values().collect();
+        let of = |m: &&MatchField| m.field == FieldId::VlanTpid;
+        rules[0].1.rule.matches.iter().find(of).map(|m| m.value)
+    };
+    assert_eq!(types(&b), Some(0x88a8));
+    let why = b.reason(2).unwrap();
+    assert_eq!(why, Reason::Field(FieldId::Vlan2Tci));
+    assert_eq!(why.to_string(), "the NIC cannot match vlan2_tci");
+    assert_eq!(why.remedy(), "a device that can match it (offload/show)");
+    assert_eq!(b.reason(3), Some(Reason::Unnamed { word: 18, bits: 1 }));
+}

@@ -122,7 +122,7 @@ pub(super) static ND: [Member; 3] = [
 ];
 pub(super) static ND_EXT: [Member; 2] = [
     m("nd_reserved", ND_RESERVED, Kind::Hex),
-    m("nd_options_type", TCP_FLAGS, Kind::Decimal),
+    narrow("nd_options_type", TCP_FLAGS, 8, Kind::Decimal),
 ];
 pub(super) static NSH: [Member; 10] = [
     m("flags", NSH_FLAGS, Kind::Decimal),

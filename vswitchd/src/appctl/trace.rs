@@ -253,7 +253,7 @@ fn whole(state: &FlowState) -> Match {
     ] {
         typed.set(f, state.get(f));
     }
-    for field in FieldId::all() {
+    for field in FieldId::all().filter(|f| f.is_openflow()) {
         let row = field.row();
         let always = matches!(
             field,

@@ -242,7 +242,7 @@ pub fn packet_in_metadata(state: &packet::FlowState) -> Match {
         FieldId::TunTos | FieldId::TunTtl | FieldId::TunFlags => false,
         FieldId::ActsetOutput | FieldId::ConjId => false,
         FieldId::PktMark | FieldId::PacketType => true,
-        f if f.row().name.starts_with("tun_") => true,
+        f if f.row().name.starts_with("tun_") => f.is_openflow(),
         // Wide registers are made of the narrow ones.
         f => f.row().owner == Owner::State && !f.row().name.starts_with('x'),
     };

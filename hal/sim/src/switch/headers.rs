@@ -40,10 +40,12 @@ pub(crate) mod protocol {
     pub const SCTP: u8 = 132;
 }
 
-/// The bit of the VLAN register that says that there is a tag (on the wire: drop eligible).
 /// More bytes after a packet than this say that its length is not to be trusted.
 const MAX_PADDING: usize = 0xffff;
+/// The bit of a VLAN register that says that there is a tag (on the wire: drop eligible).
 const TAGGED: u16 = 0x1000;
+/// The bit of an MPLS label that says that it is the last.
+const BOTTOM: u32 = 0x100;
 const FRAGMENT: u8 = 1;
 const LATER_FRAGMENT: u8 = 2;
 
@@ -59,8 +61,9 @@ pub struct Headers {
     eth_dst: u64,
     eth_src: u64,
     eth_type: u16,
-    tag: u16,
-    label: u32,
+    /// VLAN tags and MPLS labels, the outermost first.
+    tags: [Tag; 2],
+    labels: [u32; 3],
     source: u32,
     destination: u32,
     source6: u128,
@@ -90,6 +93,13 @@ pub struct Headers {
     pub padding: usize,
 }
 
+/// A VLAN tag: its type and its priority, [`TAGGED`] and number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tag {
+    kind: u16,
+    control: u16,
+}
+
 /// Network service header (RFC 8300).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Nsh {
@@ -114,7 +124,8 @@ fn half(bytes: &[u8], at: usize) -> u16 {
 }
 
 impl Headers {
-    /// Reads a frame. Metadata is zero and for the caller to fill in.
+    /// Reads a frame, with as many tags as the process has them read: a rule's Ethernet type is
+    /// what stands behind those. Metadata is zero and for the caller to fill in.
     pub fn read(frame: &[u8]) -> Headers {
         let mut h = Headers::default();
         h.ethernet(frame);
@@ -133,13 +144,18 @@ impl Headers {
             EthSrc => self.eth_src.into(),
             EthDst => self.eth_dst.into(),
             EthType => self.eth_type.into(),
-            VlanTci => self.tag.into(),
-            DlVlan | VlanVid => (self.tag & 0xfff).into(),
-            DlVlanPcp | VlanPcp => (self.tag >> 13).into(),
-            MplsLabel => (self.label >> 12).into(),
-            MplsTc => (self.label >> 9 & 7).into(),
-            MplsBos => (self.label >> 8 & 1).into(),
-            MplsTtl => (self.label & 0xff).into(),
+            VlanTci => self.tags[0].control.into(),
+            VlanTpid => self.tags[0].kind.into(),
+            Vlan2Tci => self.tags[1].control.into(),
+            Vlan2Tpid => self.tags[1].kind.into(),
+            DlVlan | VlanVid => (self.tags[0].control & 0xfff).into(),
+            DlVlanPcp | VlanPcp => (self.tags[0].control >> 13).into(),
+            MplsLabel => (self.labels[0] >> 12).into(),
+            MplsTc => (self.labels[0] >> 9 & 7).into(),
+            MplsBos => (self.labels[0] >> 8 & 1).into(),
+            MplsTtl => (self.labels[0] & 0xff).into(),
+            MplsLse2 => self.labels[1].into(),
+            MplsLse3 => self.labels[2].into(),
             Ipv4Src | ArpSpa => self.source.into(),
             Ipv4Dst | ArpTpa => self.destination.into(),
             Ipv6Src => self.source6,
@@ -189,12 +205,18 @@ impl Headers {
         self.eth_dst = number(&ethernet.destination()) as u64;
         self.eth_src = number(&ethernet.source()) as u64;
         let (mut at, mut found) = (14, ethernet.ether_type().0);
-        if matches!(found, kind::VLAN | kind::SERVICE_VLAN)
-            && let Ok(tag) = SingleVlanHeaderSlice::from_slice(&frame[14..])
-        {
+        for place in self.tags.iter_mut().take(packet::vlan_limit()) {
+            let rest = frame.get(at..).unwrap_or_default();
+            let tag = SingleVlanHeaderSlice::from_slice(rest);
+            let (kind::VLAN | kind::SERVICE_VLAN, Ok(tag)) = (found, tag) else {
+                break;
+            };
             let priority = u16::from(tag.priority_code_point().value()) << 13;
-            self.tag = priority | TAGGED | tag.vlan_identifier().value();
-            (at, found) = (18, tag.ether_type().0);
+            *place = Tag {
+                kind: found,
+                control: priority | TAGGED | tag.vlan_identifier().value(),
+            };
+            (at, found) = (at + 4, tag.ether_type().0);
         }
         if found < 0x600 {
             // A length: the type may follow in a SNAP header (RFC 1042).
@@ -216,7 +238,7 @@ impl Headers {
                 self.ipv6(body, at);
             }
             kind::ARP | kind::RARP => self.arp(body),
-            kind::MPLS | kind::MPLS_MULTICAST => self.label = word(body, 0),
+            kind::MPLS | kind::MPLS_MULTICAST => self.mpls(body),
             kind::NSH => self.nsh(body),
             _ => {}
         }
@@ -385,6 +407,16 @@ impl Headers {
         self.link_target = destination;
         self.flags = last.into();
         self.upper_word = number(&icmp.bytes5to8()) as u32;
+    }
+
+    /// Labels down to the bottom of the stack, or as many as there are registers.
+    fn mpls(&mut self, body: &[u8]) {
+        for (place, label) in self.labels.iter_mut().zip(body.chunks_exact(4)) {
+            *place = word(label, 0);
+            if *place & BOTTOM != 0 {
+                break;
+            }
+        }
     }
 
     /// ARP for IPv4 over Ethernet (RFC 826).
