@@ -322,6 +322,11 @@ pub trait PacketPort: Send + Sync {
     /// What has passed the port.
     fn counters(&self) -> PortCounters;
 
+    /// What else of its kind it counts, by name.
+    fn more_counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Brings the port up or down.
     fn set_admin(&self, up: bool) -> Result<(), PortError>;
 

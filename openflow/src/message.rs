@@ -751,7 +751,10 @@ pub enum Message {
         port: OfPort,
         queue: u32,
     },
-    QueueConfigReply(Vec<QueueConfig>),
+    QueueConfigReply {
+        port: OfPort,
+        queues: Vec<QueueConfig>,
+    },
     RoleRequest(RoleRequest),
     RoleReply(RoleRequest),
     RoleStatus(RoleStatus),

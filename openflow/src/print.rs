@@ -286,11 +286,11 @@ impl Printer<'_> {
             M::TableMod(c) => self.table_mod(s, c),
             M::QueueConfigRequest { port, queue } => {
                 s.push_str(&format!(" port={}", self.names.show_port(*port)));
-                if self.version >= Version::Of14 {
+                if *queue != QUEUE_ALL {
                     s.push_str(&format!(" queue={}", ports::queue_name(*queue)));
                 }
             }
-            M::QueueConfigReply(q) => self.queue_configs(s, q),
+            M::QueueConfigReply { queues, .. } => self.queue_configs(s, queues),
             M::RoleRequest(r) | M::RoleReply(r) => {
                 s.push_str(&format!(" role={}", role_name(r.role)));
                 if let Some(g) = r.generation.filter(|g| *g != u64::MAX) {

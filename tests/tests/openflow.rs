@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::process::Child;
 
 use end_to_end::frame::{Ipv4, ethernet, hex, mac};
-use end_to_end::{Make, Switch, eventually};
+use end_to_end::{Make, Switch, eventually, run};
 
 fn bridge() -> Switch {
     let switch = Switch::dummy(Make::Ours);
@@ -285,6 +285,16 @@ fn queues_are_those_of_the_ports() {
     );
     let config = switch.ofctl("queue-get-config br0 1").ok();
     assert!(config.contains("port=1\nqueue 0:"), "{config}");
+    let all = switch.ofctl("-O OpenFlow13 queue-get-config br0").ok();
+    let three = "port=ANY\nqueue 0:\nqueue 0:\nqueue 0:\n";
+    assert!(all.contains(three), "{all}");
+    // OpenFlow 1.0 can only ask for one port at a time.
+    let mut ofctl = switch.our_tool("ovs-ofctl");
+    let each = run(ofctl.args(["queue-get-config", "br0"])).ok();
+    for port in [1, 2] {
+        let one = format!(" port={port}\nqueue 0:\n");
+        assert!(each.contains(&one), "{each}");
+    }
     for (words, error) in [
         ("queue-stats br0 ALL 5", "OFPQOFC_BAD_QUEUE"),
         ("queue-stats br0 1 5", "OFPQOFC_BAD_QUEUE"),
@@ -298,4 +308,57 @@ fn queues_are_those_of_the_ports() {
     let log = switch.log();
     let line = "sending OFPQOFC_BAD_PORT error reply to OFPST_QUEUE request message";
     assert!(log.contains(line), "{log}");
+}
+
+#[test]
+fn a_port_that_is_switched_off_has_no_link() {
+    let switch = bridge();
+    let state = |version: &str| {
+        let shown = switch.ofctl(&format!("-O {version} show br0")).ok();
+        let at = shown.find(" 1(p1)").expect("the port");
+        let lines: Vec<&str> = shown[at..].lines().skip(1).take(2).map(str::trim).collect();
+        lines.join("; ")
+    };
+    assert_eq!(state("OpenFlow13"), "config:     0; state:      LIVE");
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        switch
+            .ofctl(&format!("-O {version} mod-port br0 p1 down"))
+            .ok();
+        let down = "config:     PORT_DOWN; state:      LINK_DOWN";
+        assert_eq!(state(version), down);
+        switch
+            .ofctl(&format!("-O {version} mod-port br0 p1 up"))
+            .ok();
+        assert!(state(version).starts_with("config:     0;"));
+    }
+    switch.appctl("netdev-dummy/set-admin-state p1 down").ok();
+    assert!(state("OpenFlow13").ends_with("LINK_DOWN"));
+    eventually("the link's state in the database", || {
+        let state = switch.vsctl("get interface p1 link_state").ok();
+        (state.trim() == "down").then_some(())
+    });
+}
+
+#[test]
+fn ports_tell_their_age_and_counters_of_their_own() {
+    let switch = bridge();
+    switch.vsctl("clear bridge br0 protocols").ok();
+    let frame = udp();
+    switch.receive("p1", &frame);
+    switch.appctl("time/warp 5000 1000").ok();
+    let shown = switch.ofctl("-O OpenFlow14 dump-ports br0 1").ok();
+    let age = shown
+        .split("duration=")
+        .nth(1)
+        .and_then(|t| t.split('.').next());
+    let age: u32 = age.and_then(|t| t.parse().ok()).expect("an age");
+    assert!(age >= 5, "{shown}");
+    for counter in [
+        "rx_custom_packets_1=1,",
+        "rx_q0_packets=1,",
+        "rx_q0_bytes=72,",
+        "tx_q0_packets=0,",
+    ] {
+        assert!(shown.contains(counter), "{counter}: {shown}");
+    }
 }

@@ -95,7 +95,7 @@ fn interface_status(bridge: &BridgeState, i: &Interface, out: &mut Vec<Cell>) {
     };
     let state = |up: bool| some(Some(if up { "up" } else { "down" }));
     put("admin_state", state(link.admin_up));
-    put("link_state", state(link.carrier));
+    put("link_state", state(link.admin_up && link.carrier));
     let mac = packet::odp::format_mac(link.mac);
     put("mac_in_use", some((link.mac != 0).then_some(mac.as_str())));
     put("mtu", some((link.mtu != 0).then_some(i64::from(link.mtu))));
@@ -147,7 +147,9 @@ pub fn statistics(switch: &Switch, wanted: impl Fn(Uuid) -> bool) -> Vec<Cell> {
             let known = numbers
                 .into_iter()
                 .filter(|(_, v)| *v != hal::PortCounters::UNKNOWN);
-            let numbers = known.map(|(k, v)| (k, i64::try_from(v).unwrap_or(i64::MAX)));
+            let more = i.port.iter().flat_map(|p| p.more_counters());
+            let numbers = known.chain(more);
+            let numbers = numbers.map(|(k, v)| (k, i64::try_from(v).unwrap_or(i64::MAX)));
             out.push(Cell {
                 table: "Interface",
                 row: i.config.uuid,

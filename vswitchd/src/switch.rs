@@ -26,6 +26,8 @@ pub struct Interface {
     pub config: InterfaceConfig,
     /// Its OpenFlow number; none if it could not be had.
     pub ofport: Option<OfPort>,
+    /// Since when it has been a port.
+    pub since: Time,
     /// Its datapath number, where it has one.
     pub dp_port: Option<DpPort>,
     /// Why it could not be had.
@@ -42,6 +44,7 @@ impl Interface {
         Interface {
             config,
             ofport: None,
+            since: Time::ZERO,
             dp_port: None,
             error: None,
             device: None,
@@ -510,6 +513,7 @@ impl Switch {
         config: &InterfaceConfig,
         state: &mut Interface,
     ) -> Result<(), String> {
+        let now = self.clock.now();
         let target = match config.kind.as_str() {
             "patch" => {
                 if config.options.get("peer").is_none_or(String::is_empty) {
@@ -551,6 +555,7 @@ impl Switch {
             b.config_version += 1;
         }
         state.ofport = Some(ofport);
+        state.since = now;
         backer.touch();
         let description = port_description(backer, &port, bridge.mac);
         let status = PortStatus {
@@ -685,14 +690,7 @@ impl Switch {
         })?;
         self.remove_interface(&bridge, &config.name);
         let why = format!("{}: deleted from its datapath", config.name);
-        let lost = Interface {
-            ofport: None,
-            dp_port: None,
-            error: Some(why),
-            device: None,
-            port: None,
-            config,
-        };
+        let lost = Interface::failed(config, why);
         let bridge = self.bridges.get_mut(&bridge)?;
         bridge.interfaces.insert(lost.config.name.clone(), lost);
         Some(())

@@ -131,7 +131,8 @@ fn body(
             queue: r.u32()?,
         },
         Ofpt10QueueGetConfigReply | Ofpt11QueueGetConfigReply | Ofpst14QueueDescReply => {
-            M::QueueConfigReply(port_wire::queue_configs(r, v)?)
+            let (port, queues) = port_wire::queue_configs(r, v)?;
+            M::QueueConfigReply { port, queues }
         }
         Ofpt12RoleRequest | NxtRoleRequest => M::RoleRequest(config_wire::role(kind, r)?),
         Ofpt12RoleReply | NxtRoleReply => M::RoleReply(config_wire::role(kind, r)?),
@@ -368,8 +369,8 @@ pub fn encode_for(protocol: Protocol, xid: Xid, message: &Message) -> Vec<u8> {
         M::QueueConfigRequest { .. } => {
             by(Ofpt10QueueGetConfigRequest, Ofpt11QueueGetConfigRequest)
         }
-        M::QueueConfigReply(_) if v >= Version::Of14 => Ofpst14QueueDescReply,
-        M::QueueConfigReply(_) => by(Ofpt10QueueGetConfigReply, Ofpt11QueueGetConfigReply),
+        M::QueueConfigReply { .. } if v >= Version::Of14 => Ofpst14QueueDescReply,
+        M::QueueConfigReply { .. } => by(Ofpt10QueueGetConfigReply, Ofpt11QueueGetConfigReply),
         M::RoleRequest(r) if r.nicira => NxtRoleRequest,
         M::RoleRequest(_) => Ofpt12RoleRequest,
         M::RoleReply(r) if r.nicira => NxtRoleReply,
@@ -548,7 +549,7 @@ fn put_body(w: &mut Writer, kind: Kind, protocol: Protocol, message: &Message) {
                 w.u32(0);
             }
         },
-        M::QueueConfigReply(q) => port_wire::put_queue_configs(w, q, v),
+        M::QueueConfigReply { port, queues } => port_wire::put_queue_configs(w, *port, queues, v),
         M::RoleRequest(r) | M::RoleReply(r) => config_wire::put_role(w, r),
         M::RoleStatus(s) => config_wire::put_role_status(w, s),
         M::GetAsyncReply(c) => config_wire::put_async(w, c, v),

@@ -492,7 +492,7 @@ fn rate(n: u16) -> Option<u16> {
     (n <= 1000).then_some(n)
 }
 
-pub(super) fn queue_configs(r: &mut Reader<'_>, v: Version) -> Result<Vec<QueueConfig>> {
+pub(super) fn queue_configs(r: &mut Reader<'_>, v: Version) -> Result<(OfPort, Vec<QueueConfig>)> {
     let mut out = Vec::new();
     let mut all_port = OfPort::NONE;
     if v < Version::Of14 {
@@ -536,12 +536,12 @@ pub(super) fn queue_configs(r: &mut Reader<'_>, v: Version) -> Result<Vec<QueueC
         }
         out.push(q);
     }
-    Ok(out)
+    Ok((all_port, out))
 }
 
-pub(super) fn put_queue_configs(w: &mut Writer, queues: &[QueueConfig], v: Version) {
+/// The queues of `port`, which may stand for all ports.
+pub(super) fn put_queue_configs(w: &mut Writer, port: OfPort, queues: &[QueueConfig], v: Version) {
     if v < Version::Of14 {
-        let port = queues.first().map_or(OfPort::NONE, |q| q.port);
         if v == Version::Of10 {
             w.u16(port.to_u16());
             w.zeros(6);

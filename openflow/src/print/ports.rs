@@ -228,7 +228,9 @@ impl Printer<'_> {
     pub(super) fn queue_configs(&self, s: &mut String, queues: &[QueueConfig]) {
         let mut all = queues.to_vec();
         all.sort_by_key(|q| (q.port, q.queue));
-        s.push(' ');
+        if !all.is_empty() {
+            s.push(' ');
+        }
         let mut port = OfPort(0);
         for q in all {
             if q.port != port {

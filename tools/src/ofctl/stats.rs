@@ -212,12 +212,17 @@ pub fn queue_get_config(o: &Options, args: &[String]) -> Outcome {
     if let Some(q) = args.get(2).filter(|q| !q.eq_ignore_ascii_case("ALL")) {
         queue = q.parse().map_err(|_| format!("{q}: invalid queue"))?;
     }
-    dump(
-        o,
-        &mut link,
-        &Message::QueueConfigRequest { port, queue },
-        &Names::none(),
-    )
+    let mut ports = vec![port];
+    if port == OfPort::NONE && link.version == Version::Of10 {
+        // OpenFlow 1.0 asks for one port at a time, and reserved ports have no queues there.
+        ports = link.ports()?.iter().map(|p| p.port).collect();
+        ports.retain(|p| *p < OfPort::MAX);
+    }
+    for port in ports {
+        let request = Message::QueueConfigRequest { port, queue };
+        dump(o, &mut link, &request, &Names::none())?;
+    }
+    Ok(())
 }
 
 /// `dump-ports`.

@@ -128,7 +128,6 @@ pub(super) fn set_admin(switch: &mut Switch, args: &[String], _: Format) -> Outc
         match switch.provider().dummy(name) {
             Some(port) => {
                 port.set_admin(up).map_err(|e| e.to_string())?;
-                port.set_carrier(up);
             }
             None if args.len() == 2 => return Err("Unknown Dummy Interface".into()),
             None => {}

@@ -3,15 +3,15 @@
 use super::Controllers;
 use super::connection::{Connection, ConnectionKind, default_async};
 use crate::backer::Backer;
-use crate::ofproto::{Notice, TABLES, port_description};
+use crate::ofproto::{Notice, TABLES, duration, port_description};
 use crate::switch::{BridgeState, Switch};
 use crate::world::{FragHandling, Port, port_config};
 use daemon::log::{Level, RateLimit};
 use openflow::action::check::{Limits, check_for};
 use openflow::{
     AsyncConfig, Desc, Features, FlowMod, Message, OfError, OfPort, PacketOut, PhyPort, PortMod,
-    PortReason, PortStatus, Protocol, QueueConfig, QueueStats, Role, RoleRequest, SwitchConfig,
-    TableId, Version, Xid,
+    PortReason, PortStats, PortStatus, Protocol, QueueConfig, QueueStats, Role, RoleRequest,
+    SwitchConfig, TableId, Version, Xid,
 };
 use std::sync::Arc;
 
@@ -190,7 +190,7 @@ fn handle(
             });
         }
         M::PortStatsRequest(port) => {
-            let ports = bridge.ofproto.port_stats(backer, port);
+            let ports = port_stats(bridge, backer, port, now);
             reply_parts(c, xid, ports, &|ports, more| M::PortStatsReply {
                 ports,
                 more,
@@ -232,7 +232,7 @@ fn handle(
             };
             let ports = ports_with_queue(bridge, backer, port, queue)?;
             let queues = ports.into_iter().map(config).collect();
-            c.reply(xid, &M::QueueConfigReply(queues));
+            c.reply(xid, &M::QueueConfigReply { port, queues });
         }
         M::RoleRequest(request) => role(c, xid, &request, all)?,
         M::GetAsyncRequest => {
@@ -323,6 +323,25 @@ fn descriptions(bridge: &BridgeState, backer: &Backer) -> Vec<PhyPort> {
         .collect();
     ports.sort_by_key(|p| p.port);
     ports
+}
+
+/// Statistics of one port, or of all, with what only the ports themselves know.
+fn port_stats(
+    bridge: &BridgeState,
+    backer: &Backer,
+    port: OfPort,
+    now: clock::Time,
+) -> Vec<PortStats> {
+    let mut all = bridge.ofproto.port_stats(backer, port);
+    for stats in &mut all {
+        let Some(i) = bridge.interface_on(stats.port) else {
+            continue;
+        };
+        stats.duration = Some(duration(now - i.since));
+        let more = i.port.iter().flat_map(|p| p.more_counters());
+        stats.custom = more.map(|(name, n)| (name.to_owned(), n)).collect();
+    }
+    all
 }
 
 /// The ports among those asked for that have the queue asked for: dummy ports have queue 0, which

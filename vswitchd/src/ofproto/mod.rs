@@ -8,7 +8,7 @@ mod hidden;
 mod stats;
 mod tables;
 
-pub use stats::{counters_of, port_description};
+pub use stats::{counters_of, duration, port_description};
 pub use tables::FlowTableConfig;
 
 use crate::table::{FlowTable, Rule, RuleId};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// OpenFlow's form of a time span, in whole milliseconds as the original counts them.
-pub(super) fn duration(d: std::time::Duration) -> openflow::Duration {
+pub fn duration(d: std::time::Duration) -> openflow::Duration {
     openflow::Duration {
         sec: u32::try_from(d.as_secs()).unwrap_or(u32::MAX - 1),
         nsec: d.subsec_millis() * 1_000_000,
@@ -169,14 +169,8 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
         hw_addr: [mac[2], mac[3], mac[4], mac[5], mac[6], mac[7]],
         name: port.name.to_string(),
         config: port.config | down,
-        // Link down, or live.
-        state: if !link.carrier {
-            1
-        } else if link.admin_up {
-            4
-        } else {
-            0
-        },
+        // Live, or link down: a port that is switched off has no link, whatever its wire says.
+        state: if link.admin_up && link.carrier { 4 } else { 1 },
         curr: link.current.bits().into(),
         advertised: link.advertised.bits().into(),
         supported: link.supported.bits().into(),
