@@ -166,7 +166,7 @@ pub enum Work {
 /// | operation | generic netlink (`openvswitch` module) |
 /// | --- | --- |
 /// | [`add_port`](Datapath::add_port), [`remove_port`](Datapath::remove_port), [`ports`](Datapath::ports) | `ovs_vport` `NEW`, `DEL`, `GET` (dump) |
-/// | [`put_flow`](Datapath::put_flow), [`remove_flow`](Datapath::remove_flow) | `ovs_flow` `NEW` or `SET`, `DEL` |
+/// | [`put_flow`](Datapath::put_flow), [`remove_flows`](Datapath::remove_flows) | `ovs_flow` `NEW` or `SET`, `DEL` |
 /// | [`flows`](Datapath::flows), [`flush`](Datapath::flush) | `ovs_flow` `GET` (dump), `DEL` without key |
 /// | [`execute`](Datapath::execute) | `ovs_packet` `EXECUTE` |
 /// | [`upcalls`](Datapath::upcalls) | `ovs_packet` `MISS` and `ACTION`, received |
@@ -198,8 +198,16 @@ pub trait Datapath: Send {
     /// Adds a flow, or replaces the actions of the one with the same `ufid`.
     fn put_flow(&mut self, flow: FlowPut) -> Result<(), DatapathError>;
 
+    /// Removes flows, and says of those that were there what they have carried. Many at once take
+    /// little longer than one.
+    fn remove_flows(&mut self, ufids: &[Ufid]) -> Vec<(Ufid, FlowStats)>;
+
     /// Removes a flow and says what it has carried.
-    fn remove_flow(&mut self, ufid: Ufid) -> Result<FlowStats, DatapathError>;
+    fn remove_flow(&mut self, ufid: Ufid) -> Result<FlowStats, DatapathError> {
+        let removed = self.remove_flows(&[ufid]);
+        let (_, stats) = removed.first().ok_or(DatapathError::NoFlow(ufid))?;
+        Ok(*stats)
+    }
 
     /// Finds a flow.
     fn flow(&self, ufid: Ufid) -> Option<FlowEntry>;

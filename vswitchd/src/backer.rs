@@ -24,8 +24,8 @@ use crate::translate::{
 use crate::world::{BridgeId, World};
 use clock::{Clock, Time};
 use hal::{
-    Action, Datapath, Execute, FlowEntry, FlowPut, FlowStats, RecircId, Ufid, Upcall, UpcallKind,
-    UserCookie, Work,
+    Action, Datapath, Execute, FlowPut, FlowStats, RecircId, Ufid, Upcall, UpcallKind, UserCookie,
+    Work,
 };
 use openflow::{Cookie, OfPort, TableId};
 use packet::{FieldId, FlowMask, FlowState, Mixer, Packet, PacketKey};
@@ -142,6 +142,8 @@ pub struct Backer {
     clock: Clock,
     interner: Interner,
     ukeys: HashMap<Ufid, Ukey>,
+    /// Flows on their way out, which no device holds.
+    going: Vec<Ufid>,
     /// Megaflows in the order in which they came.
     order: BTreeMap<u64, Ufid>,
     installed: u64,
@@ -192,6 +194,7 @@ impl Backer {
             clock,
             interner: Interner::default(),
             ukeys: HashMap::new(),
+            going: Vec::new(),
             order: BTreeMap::new(),
             installed: 0,
             pass: None,
@@ -250,11 +253,12 @@ impl Backer {
                 offload::Event::Credit { ufid, stats } => self.datapath.credit(ufid, &stats),
                 offload::Event::Released { ufid } => {
                     if self.ukeys.get(&ufid).is_some_and(|u| u.leaving) {
-                        self.remove_now(ufid);
+                        self.going.push(ufid);
                     }
                 }
             }
         }
+        self.let_go();
     }
 
     /// Translates a packet in the newest world.
@@ -549,9 +553,11 @@ impl Backer {
             budget = budget.saturating_sub(cost);
             if budget == 0 {
                 self.pass = Some(pass);
+                self.let_go();
                 return;
             }
         }
+        self.let_go();
         if pass.visit {
             self.collect_frozen();
         }
@@ -572,7 +578,7 @@ impl Backer {
             self.remove(ufid);
             return VISIT_COST;
         };
-        self.push_flow(&entry);
+        self.push_flow(entry.flow.ufid, &entry.stats);
         self.offload.observe(ufid, &entry.stats);
         let used = entry.stats.used.unwrap_or(created).max(created);
         if now - used > pass.idle {
@@ -589,27 +595,27 @@ impl Backer {
         self.offload.want_counters();
         self.run_offload();
         for entry in self.datapath.flows() {
-            self.push_flow(&entry);
+            self.push_flow(entry.flow.ufid, &entry.stats);
         }
     }
 
-    fn push_flow(&mut self, entry: &FlowEntry) {
-        let Some(ukey) = self.ukeys.get_mut(&entry.flow.ufid) else {
+    fn push_flow(&mut self, ufid: Ufid, stats: &FlowStats) {
+        let Some(ukey) = self.ukeys.get_mut(&ufid) else {
             return;
         };
         let delta = FlowStats {
-            packets: entry.stats.packets.saturating_sub(ukey.pushed.packets),
-            bytes: entry.stats.bytes.saturating_sub(ukey.pushed.bytes),
-            used: entry.stats.used,
-            tcp_flags: entry.stats.tcp_flags,
+            packets: stats.packets.saturating_sub(ukey.pushed.packets),
+            bytes: stats.bytes.saturating_sub(ukey.pushed.bytes),
+            used: stats.used,
+            tcp_flags: stats.tcp_flags,
         };
-        if delta.packets == 0 && entry.stats.used == ukey.pushed.used {
+        if delta.packets == 0 && stats.used == ukey.pushed.used {
             return;
         }
-        ukey.pushed = entry.stats;
+        ukey.pushed = *stats;
         let credits = std::mem::take(&mut ukey.credits);
         self.push(&credits, &delta);
-        if let Some(ukey) = self.ukeys.get_mut(&entry.flow.ufid) {
+        if let Some(ukey) = self.ukeys.get_mut(&ufid) {
             ukey.credits = credits;
         }
     }
@@ -654,27 +660,27 @@ impl Backer {
         }
     }
 
-    /// Takes a flow out, of hardware first.
+    /// Takes a flow out, of hardware first; out of software by [`Backer::let_go`], with others.
     fn remove(&mut self, ufid: Ufid) {
         if self.offload.flow_removed(ufid) {
-            self.remove_now(ufid);
+            self.going.push(ufid);
         } else if let Some(ukey) = self.ukeys.get_mut(&ufid) {
             ukey.leaving = true;
         }
     }
 
-    fn remove_now(&mut self, ufid: Ufid) {
-        let Some(entry) = self.datapath.flow(ufid) else {
-            self.drop_ukey(ufid);
+    /// Takes out of software what is on its way out, and counts what it has carried.
+    fn let_go(&mut self) {
+        if self.going.is_empty() {
             return;
-        };
-        if let Ok(stats) = self.datapath.remove_flow(ufid) {
-            self.push_flow(&FlowEntry {
-                flow: entry.flow,
-                stats,
-            });
         }
-        self.drop_ukey(ufid);
+        let going = std::mem::take(&mut self.going);
+        for (ufid, stats) in self.datapath.remove_flows(&going) {
+            self.push_flow(ufid, &stats);
+        }
+        for ufid in going {
+            self.drop_ukey(ufid);
+        }
     }
 
     fn drop_ukey(&mut self, ufid: Ufid) {
@@ -689,6 +695,7 @@ impl Backer {
         for ufid in flows {
             self.remove(ufid);
         }
+        self.let_go();
         self.settle_offload();
     }
 
@@ -706,6 +713,7 @@ impl Backer {
     /// A flow that must not be believed any more is taken out by hand.
     pub fn forget(&mut self, ufid: Ufid) {
         self.remove(ufid);
+        self.let_go();
     }
 
     fn collect_frozen(&mut self) {

@@ -256,15 +256,21 @@ impl Datapath for Soft {
         Ok(())
     }
 
-    fn remove_flow(&mut self, ufid: Ufid) -> Result<FlowStats, DatapathError> {
-        let flow = self
-            .flows
-            .remove(&ufid)
-            .ok_or(DatapathError::NoFlow(ufid))?;
-        flow.megaflow.kill();
-        self.tell(|_| Command::RemoveFlow(flow.megaflow.clone()));
-        self.settle();
-        Ok(flow.megaflow.tallies().sum())
+    fn remove_flows(&mut self, ufids: &[Ufid]) -> Vec<(Ufid, FlowStats)> {
+        let gone: Vec<_> = ufids
+            .iter()
+            .filter_map(|ufid| Some((*ufid, self.flows.remove(ufid)?.megaflow)))
+            .collect();
+        for (_, megaflow) in &gone {
+            megaflow.kill();
+            self.tell(|_| Command::RemoveFlow(megaflow.clone()));
+        }
+        if !gone.is_empty() {
+            // Only now has nobody anything more to count.
+            self.settle();
+        }
+        let last = |(ufid, m): (Ufid, Arc<Megaflow>)| (ufid, m.tallies().sum());
+        gone.into_iter().map(last).collect()
     }
 
     fn flow(&self, ufid: Ufid) -> Option<FlowEntry> {
