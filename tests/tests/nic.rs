@@ -141,6 +141,11 @@ fn hardware_carries_what_software_does_not() {
     }
     let net = two_machines("{}");
     net.adds_up();
+    eventually("the last change has reached the NIC", || {
+        let hits = net.hits();
+        let sent = net.pings(10);
+        (net.hits() >= hits + 2 * sent).then_some(())
+    });
     let hits = net.hits();
     net.pings(100);
     assert!(net.hits() >= hits + 190, "{}", net.shown());
