@@ -26,7 +26,7 @@ pub(crate) enum Health {
     },
 }
 
-/// An operation that has not ended by then never will.
+/// An operation that has not ended so long after its turn never will.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a device is asked again while something is on its way: at first, and at the latest.
 const POLL: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(100));
@@ -37,6 +37,13 @@ pub(crate) struct InFlight {
     pub since: Time,
     /// It brings a rule in.
     pub inserts: bool,
+}
+
+/// When an operation began, and when it is overdue.
+struct Begun {
+    ticket: Ticket,
+    since: Time,
+    overdue: Time,
 }
 
 pub(crate) struct Device {
@@ -52,7 +59,7 @@ pub(crate) struct Device {
     pub faults: u32,
     pub tickets: HashMap<Ticket, InFlight>,
     /// The same in the order in which they began, those that have ended among them.
-    begun: VecDeque<(Time, Ticket)>,
+    begun: VecDeque<Begun>,
     pub handles: HashMap<RuleHandle, RuleKey>,
     /// Flows whose rule must go or be replaced, in that order.
     pub urgent: VecDeque<RuleKey>,
@@ -144,8 +151,22 @@ impl Device {
 
     /// Notes an operation that begins.
     pub fn begin(&mut self, ticket: Ticket, op: InFlight) {
-        self.begun.push_back((op.since, ticket));
+        let since = op.since;
         self.tickets.insert(ticket, op);
+        // A slow device gets to it when it is done with those before.
+        let rate = self.capabilities.inserts_per_second;
+        let queue = u32::try_from(self.tickets.len()).unwrap_or(u32::MAX);
+        let turn = match u32::try_from(rate).unwrap_or(u32::MAX) {
+            0 => Duration::ZERO,
+            rate => Duration::from_secs(1).saturating_mul(queue) / rate,
+        };
+        let overdue = since + PATIENCE + turn;
+        let before = self.begun.back().map_or(overdue, |b| b.overdue);
+        self.begun.push_back(Begun {
+            ticket,
+            since,
+            overdue: overdue.max(before),
+        });
     }
 
     /// Forgets all operations.
@@ -156,19 +177,19 @@ impl Device {
 
     /// Whether an operation should have ended long ago.
     pub fn is_overdue(&mut self, now: Time) -> bool {
-        while let Some((_, ticket)) = self.begun.front()
-            && !self.tickets.contains_key(ticket)
+        while let Some(oldest) = self.begun.front()
+            && !self.tickets.contains_key(&oldest.ticket)
         {
             self.begun.pop_front();
         }
-        let oldest = self.begun.front();
-        oldest.is_some_and(|(since, _)| now - *since >= PATIENCE)
+        self.begun.front().is_some_and(|b| now >= b.overdue)
     }
 
     /// When to ask a device what it has done: soon after the last operation began, and less and
     /// less often if nothing comes.
     pub fn next_poll(&self, now: Time) -> Time {
-        let waited = self.begun.back().map_or(Duration::ZERO, |(t, _)| now - *t);
+        let newest = self.begun.back();
+        let waited = newest.map_or(Duration::ZERO, |b| now - b.since);
         now + (waited / 4).clamp(POLL.0, POLL.1)
     }
 

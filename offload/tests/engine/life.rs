@@ -546,3 +546,31 @@ fn what_openflow_has_no_name_for_keeps_a_flow_out_by_its_own_name() {
     assert_eq!(why.remedy(), "a device that can match it (offload/show)");
     assert_eq!(b.reason(3), Some(Reason::Unnamed { word: 18, bits: 1 }));
 }
+
+#[test]
+fn a_slow_device_is_given_its_time() {
+    let slow = Capabilities {
+        inserts_per_second: 1,
+        ..capabilities(16, 16)
+    };
+    let mut b = Bench::with_device(slow);
+    b.model(0).asleep = true;
+    for i in 1..=8 {
+        b.add(&put(i, 1, 0, &[output(2)]));
+    }
+    // One begins each second, and none ends.
+    for _ in 0..6 {
+        b.warp(1_000);
+    }
+    assert!(
+        matches!(b.reason(1), Some(Reason::Pending)),
+        "{:?}",
+        b.reason(1)
+    );
+    b.model(0).asleep = false;
+    for _ in 0..12 {
+        b.warp(1_000);
+    }
+    assert!((1..=8).all(|i| b.in_hardware(i)));
+    assert_eq!(b.engine.report().devices[0].epoch, 0);
+}
