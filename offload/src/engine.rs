@@ -278,8 +278,9 @@ impl Engine {
         self.counters_wanted = true;
     }
 
-    /// A flow is to go. True if no device holds it, so that it may go at once; else
-    /// [`Event::Released`] will say so, after the last [`Event::Credit`].
+    /// A flow is to go. True if it may go at once: no device holds it, and all that rules counted
+    /// for it has been told. Else [`Event::Released`] will say so, after the last
+    /// [`Event::Credit`].
     pub fn flow_removed(&mut self, ufid: Ufid) -> bool {
         let Some(&key) = self.keys.get(&ufid) else {
             return true;
@@ -290,7 +291,13 @@ impl Engine {
         };
         if matches!(flow.state, State::Software) {
             self.forget(key);
-            return true;
+            // A rule that has just gone may have left a reading that nobody has fetched yet.
+            let is_credit = |e: &Event| matches!(e, Event::Credit { ufid: u, .. } if *u == ufid);
+            let owed = self.events.iter().any(is_credit);
+            if owed {
+                self.events.push(Event::Released { ufid });
+            }
+            return !owed;
         }
         flow.leaving = true;
         self.hot.remove(&key);

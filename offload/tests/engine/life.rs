@@ -506,6 +506,20 @@ fn a_device_without_ports_leaves_and_the_others_stay_what_they_are() {
 }
 
 #[test]
+fn a_flow_that_lost_its_rule_with_a_port_goes_when_the_last_reading_is_told() {
+    let mut b = bench();
+    b.add(&put(1, 1, 0, &[output(2)]));
+    b.run();
+    b.model(0).forward(1, 3);
+    b.engine.bind_port("nic0", "p2", None);
+    b.remove(1);
+    assert_eq!(b.software.len(), 1);
+    b.run();
+    assert_eq!((b.credits[&1], b.releases), (3, 1));
+    assert!(b.software.is_empty());
+}
+
+#[test]
 fn what_openflow_has_no_name_for_keeps_a_flow_out_by_its_own_name() {
     use packet::FieldId;
     let mut device = capabilities(4, 16);
