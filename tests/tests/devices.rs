@@ -363,3 +363,44 @@ fn after_a_kill_the_host_has_its_devices_back_and_the_next_start_takes_them() {
     net.switch.exit();
     assert!(!promiscuous() && reaches_host());
 }
+
+#[test]
+fn a_wire_of_a_nic_whose_device_comes_back_carries_again() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let here = Netns::new();
+    let there = Netns::new();
+    let switch = Switch::within(&here, Make::Ours);
+    switch
+        .vsctl("add-br br0 -- set bridge br0 datapath_type=netdev")
+        .ok();
+    // It is not there yet.
+    let add = "add-port br0 vf0 -- set interface vf0 type=hal options:hal-device=sim:nic \
+               options:hal-port=vf0 options:hal-wire=packet:wire0";
+    assert!(switch.vsctl(add).err.contains("No such device"));
+    let column = |name: &str| switch.vsctl(&format!("get interface vf0 {name}")).ok();
+    assert!(
+        column("error").contains("No such device"),
+        "{}",
+        column("error")
+    );
+    for _ in 0..2 {
+        here.wire("wire0", &there, "eth0");
+        there.ip("addr add 10.9.0.1/24 dev eth0");
+        here.ip("link set br0 up");
+        eventually("the port is there", || {
+            (column("error") == "[]\n" && column("ofport") == "1\n").then_some(())
+        });
+        here.ip("addr replace 10.9.0.2/24 dev br0");
+        eventually("the wire carries", || {
+            let mut ping = there.command("ping");
+            (run(ping.args(["-c1", "-W1", "10.9.0.2"])).code == 0).then_some(())
+        });
+        here.ip("link del wire0");
+        eventually("the reason is told", || {
+            column("error").contains("No such device").then_some(())
+        });
+        assert_eq!(column("ofport"), "-1\n");
+    }
+}

@@ -75,10 +75,11 @@ impl Switch {
         }
     }
 
-    /// Looks at the device of a port again. True if it is gone or has another address.
-    fn look_again(&mut self, name: &str) -> bool {
+    /// Looks at the ports that stand on a device again. True if one is gone or has another address.
+    fn look_again(&mut self, device: &str) -> bool {
         let mut moved = false;
-        for bridge in self.bridges_with(name) {
+        for (bridge, name) in self.standing_on(device) {
+            let name = name.as_str();
             let interface = self.interface(&bridge, name);
             let Some(port) = interface.and_then(|i| i.port.clone()) else {
                 continue;
@@ -115,11 +116,11 @@ impl Switch {
     }
 
     /// Opens ports that could not be had. True if one is there now.
-    fn device_came(&mut self, name: &str) -> bool {
+    fn device_came(&mut self, device: &str) -> bool {
         // The device that had the name may have gone unnoticed.
-        let mut moved = self.look_again(name);
-        for bridge in self.bridges_with(name) {
-            moved |= self.open_again(&bridge, name);
+        let mut moved = self.look_again(device);
+        for (bridge, name) in self.standing_on(device) {
+            moved |= self.open_again(&bridge, &name);
         }
         moved
     }
@@ -143,9 +144,17 @@ impl Switch {
         self.bridges.get(bridge)?.interfaces.get(name)
     }
 
-    fn bridges_with(&self, interface: &str) -> Vec<String> {
-        let all = self.bridges.iter();
-        let with = all.filter(|(_, b)| b.interfaces.contains_key(interface));
-        with.map(|(name, _)| name.clone()).collect()
+    /// Interfaces whose port is a device of the host, or is wired to it, with their bridges.
+    fn standing_on(&self, device: &str) -> Vec<(String, String)> {
+        let wire = format!("packet:{device}");
+        let stands = |i: &Interface| {
+            i.config.name == device
+                || i.config.kind == "hal" && i.config.options.get("hal-wire") == Some(&wire)
+        };
+        let all = self.bridges.iter().flat_map(|(bridge, b)| {
+            let standing = b.interfaces.values().filter(|i| stands(i));
+            standing.map(|i| (bridge.clone(), i.config.name.clone()))
+        });
+        all.collect()
     }
 }

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 /// Frames of one wire in a turn.
 const BATCH: usize = 32;
-/// Turns without work before the thread sleeps.
-const SPIN: u32 = 200;
-/// Longest sleep, milliseconds: a wire may have been added without a sign.
-const SLEEP_MS: u32 = 100;
+/// Turns without work after some before the thread sleeps.
+const SPIN: u32 = 20;
+/// Longest sleep, milliseconds. Everything that wants the thread rings its bell.
+const SLEEP_MS: u32 = 1000;
 /// How often a closing port looks whether its wire is still waited on, every 100 microseconds.
 const CLOSING: u32 = 5000;
 
@@ -217,7 +217,8 @@ impl Fabric {
                 self.0.clock.pause_thread(Duration::from_millis(1));
             }
             self.0.bell.silence();
-            idle = 0;
+            // One look, unless that finds something.
+            idle = SPIN;
         }
     }
 

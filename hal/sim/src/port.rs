@@ -177,6 +177,10 @@ impl PacketPort for SimPort {
         }
     }
 
+    fn look_again(&self) -> Result<(), PortError> {
+        self.port.wire().map_or(Ok(()), |wire| wire.look_again())
+    }
+
     fn counters(&self) -> PortCounters {
         let t = &self.port.tally;
         PortCounters {

@@ -38,6 +38,11 @@ pub(crate) trait Wire: Send + Sync {
         true
     }
 
+    /// Whether what the wire was made of is still there; the reason if not.
+    fn look_again(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
     /// Words for a port's status.
     fn describe(&self) -> String;
 }

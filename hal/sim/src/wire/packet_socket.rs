@@ -9,15 +9,14 @@ use std::os::fd::RawFd;
 
 pub(super) struct PacketWire {
     name: String,
+    /// Which device it is: another may come to have the name.
+    index: i32,
     socket: PacketSocket,
 }
 
 impl PacketWire {
     pub fn open(name: &str) -> Result<PacketWire, PortError> {
-        let index = sys::interface_index(name).map_err(|e| PortError::NoDevice {
-            name: name.into(),
-            why: reason(&e),
-        })?;
+        let index = index_of(name)?;
         let socket = PacketSocket::open(index).map_err(|e| PortError::Refused {
             name: name.into(),
             what: "packet socket",
@@ -30,9 +29,17 @@ impl PacketWire {
         }
         Ok(PacketWire {
             name: name.into(),
+            index,
             socket,
         })
     }
+}
+
+fn index_of(name: &str) -> Result<i32, PortError> {
+    sys::interface_index(name).map_err(|e| PortError::NoDevice {
+        name: name.into(),
+        why: reason(&e),
+    })
 }
 
 impl Wire for PacketWire {
@@ -69,6 +76,16 @@ impl Wire for PacketWire {
 
     fn carrier(&self) -> bool {
         sys::interface_flags(&self.name).is_some_and(|flags| flags & libc::IFF_RUNNING != 0)
+    }
+
+    fn look_again(&self) -> Result<(), PortError> {
+        if index_of(&self.name)? == self.index {
+            return Ok(());
+        }
+        Err(PortError::NoDevice {
+            name: self.name.clone(),
+            why: "another device has its name".into(),
+        })
     }
 
     fn describe(&self) -> String {
