@@ -82,6 +82,7 @@ impl LocalProvider {
         let mac = 0xaa55_aa55_0000 + u64::from(self.dummy_count);
         self.dummy_count += 1;
         let port = DummyPort::new(kind, request.mac.unwrap_or(mac));
+        port.set_clock(self.clock.clone());
         set_options(&port, request.options)?;
         port.set_admin(true).map_err(|e| e.to_string())?;
         let shared = Shared {

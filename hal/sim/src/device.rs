@@ -162,7 +162,7 @@ impl FlowDevice for SimDevice {
             return Err(bad(format!("port of {} is in use", self.name())));
         }
         let wire = wire
-            .map(|text| wire::connect(port, text, self.fabric.waker()))
+            .map(|text| wire::connect(port, text, self.fabric.waker(), self.fabric.clock()))
             .transpose()?;
         let opened = Port::new(port, address(self.name(), port), wire);
         let opened = opened.map_err(|e| PortError::Refused {

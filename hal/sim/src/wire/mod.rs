@@ -11,6 +11,7 @@ pub use memory::MemoryWire;
 pub(crate) use sys::Bell;
 pub(crate) use sys::wait_readable;
 
+use clock::Clock;
 use hal::PortError;
 use packet::Packet;
 use std::io;
@@ -48,11 +49,12 @@ pub(crate) trait Wire: Send + Sync {
 }
 
 /// Connects the wire that `text` names. `wake` is called, from any thread, when a frame begins to
-/// wait in a wire that has nothing to wait on.
+/// wait in a wire that has nothing to wait on; `clock` dates what is written to files.
 pub(crate) fn connect(
     port: &str,
     text: &str,
     wake: Arc<dyn Fn() + Send + Sync>,
+    clock: &Clock,
 ) -> Result<Arc<dyn Wire>, PortError> {
     let bad = |why: String| PortError::BadOption {
         name: port.into(),
@@ -69,7 +71,7 @@ pub(crate) fn connect(
     Ok(match kind {
         "tap" => Arc::new(tap::TapWire::open(rest)?),
         "packet" => Arc::new(packet_socket::PacketWire::open(rest)?),
-        "pcap" => Arc::new(pcap::PcapWire::open(rest).map_err(bad)?),
+        "pcap" => Arc::new(pcap::PcapWire::open(rest, clock.clone()).map_err(bad)?),
         "memory" => Arc::new(memory::far_end(rest, wake)),
         _ => {
             return Err(bad(format!(

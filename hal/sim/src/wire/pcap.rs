@@ -2,6 +2,7 @@
 //! the other.
 
 use super::Wire;
+use clock::Clock;
 use packet::Packet;
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use pcap_file::{DataLink, PcapError, TsResolution};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub(super) struct PcapWire {
     text: String,
+    clock: Clock,
     input: Mutex<Option<PcapReader<BufReader<File>>>>,
     output: Mutex<Option<PcapWriter<File>>>,
 }
@@ -57,7 +59,7 @@ const RECORD_HEADER: usize = 16;
 
 impl PcapWire {
     /// `IN[,OUT]`; either may be empty.
-    pub fn open(text: &str) -> Result<PcapWire, String> {
+    pub fn open(text: &str, clock: Clock) -> Result<PcapWire, String> {
         let (input, output) = text.split_once(',').unwrap_or((text, ""));
         let input = match input {
             "" => None,
@@ -88,6 +90,7 @@ impl PcapWire {
         };
         Ok(PcapWire {
             text: format!("pcap:{text}"),
+            clock,
             input: Mutex::new(input),
             output: Mutex::new(output),
         })
@@ -126,7 +129,11 @@ impl Wire for PcapWire {
         whole.finish_checksum();
         let length = u32::try_from(whole.len()).unwrap_or(u32::MAX);
         writer
-            .write_packet(&PcapPacket::new(Duration::ZERO, length, whole.frame()))
+            .write_packet(&PcapPacket::new(
+                Duration::from_millis(self.clock.wall_ms()),
+                length,
+                whole.frame(),
+            ))
             .map(|_| ())
             .map_err(|e| io::Error::other(e.to_string()))
     }
@@ -140,21 +147,41 @@ impl Wire for PcapWire {
 mod tests {
     use super::*;
 
+    fn open_wire(text: &str) -> Result<PcapWire, String> {
+        PcapWire::open(text, Clock::stopped_at(1_234_567))
+    }
+
+    #[test]
+    fn what_is_written_has_its_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dated.pcap").display().to_string();
+        let wire = open_wire(&format!(",{path}")).unwrap();
+        wire.send(&Packet::from_frame(&[7; 60])).unwrap();
+        drop(wire);
+        let written = open(&path)
+            .unwrap()
+            .next_packet()
+            .unwrap()
+            .unwrap()
+            .timestamp;
+        assert_eq!(written, Duration::from_millis(1_234_567));
+    }
+
     #[test]
     fn what_is_wrong_with_a_capture_is_said_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let whole = dir.path().join("whole.pcap").display().to_string();
-        let wire = PcapWire::open(&format!(",{whole}")).unwrap();
+        let wire = open_wire(&format!(",{whole}")).unwrap();
         wire.send(&Packet::from_frame(&[7; 60])).unwrap();
         wire.send(&Packet::from_frame(&[8; 70])).unwrap();
         drop(wire);
         let bytes = std::fs::read(&whole).unwrap();
         assert_eq!(bytes.len(), 24 + 16 + 60 + 16 + 70);
-        assert!(PcapWire::open(&whole).is_ok());
+        assert!(open_wire(&whole).is_ok());
         let path = dir.path().join("odd.pcap").display().to_string();
         let said = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            PcapWire::open(&path).map(|_| ()).unwrap_err()
+            open_wire(&path).map(|_| ()).unwrap_err()
         };
         assert_eq!(
             said(&[]),

@@ -4,6 +4,7 @@
 //! test takes, and into pcap files where the options say so (`tx_pcap`, `rxq_pcap`, `pcap`).
 
 use crate::lock::Lock;
+use clock::Clock;
 use hal::{
     LinkState, PacketPort, PollClass, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue,
 };
@@ -40,6 +41,8 @@ struct State {
     /// Received frames go where sent ones go.
     one_pcap: bool,
     far_side: Option<FarSide>,
+    /// Dates the frames in captures.
+    clock: Option<Clock>,
     rx_taken: bool,
 }
 
@@ -97,9 +100,14 @@ impl DummyPort {
         } else {
             &mut s.rx_pcap
         };
-        record(pcap, packet.frame());
+        record(pcap, s.clock.as_ref(), packet.frame());
         s.rx.push_back(packet);
         true
+    }
+
+    /// Frames in captures are dated by this clock.
+    pub fn set_clock(&self, clock: Clock) {
+        self.state().clock = Some(clock);
     }
 
     /// Hands each frame that is sent to `far_side`, which must not wait; none = nobody is there.
@@ -157,11 +165,12 @@ fn create_pcap(path: &Path) -> Result<PcapWriter<File>, PortError> {
     PcapWriter::with_header(file, header).map_err(|e| refused(e.to_string()))
 }
 
-fn record(pcap: &mut Option<PcapWriter<File>>, frame: &[u8]) {
+fn record(pcap: &mut Option<PcapWriter<File>>, clock: Option<&Clock>, frame: &[u8]) {
+    let date = Duration::from_millis(clock.map_or(0, Clock::wall_ms));
     let len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     // The disk being full must not stop the switch.
     if let Some(w) = pcap {
-        let _ = w.write_packet(&PcapPacket::new(Duration::ZERO, len, frame));
+        let _ = w.write_packet(&PcapPacket::new(date, len, frame));
     }
 }
 
@@ -272,7 +281,8 @@ impl TxQueue for DummyTx {
         let mut s = self.port.state();
         s.counters.tx_packets += 1;
         s.counters.tx_bytes += frame.len() as u64;
-        record(&mut s.tx_pcap, frame);
+        let s = &mut *s;
+        record(&mut s.tx_pcap, s.clock.as_ref(), frame);
         if let Some(far_side) = &s.far_side {
             far_side(frame);
         }
