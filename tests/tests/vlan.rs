@@ -104,3 +104,45 @@ fn an_access_port_takes_no_other_vlans_frames() {
     assert_eq!(none, None, "a tagged frame came through an access port");
     answer_to(&socket, &question());
 }
+
+/// The datapath's actions for a broadcast that comes in by port 1 of this dummy bridge.
+#[track_caller]
+fn broadcast(switch: &Switch, tags: &str) -> String {
+    let flow = format!("in_port=1,dl_src=00:00:00:00:00:02,dl_dst=ff:ff:ff:ff:ff:ff{tags}");
+    let trace = switch.appctl_args(&["ofproto/trace", "br0", &flow]).ok();
+    let actions = trace
+        .lines()
+        .find_map(|l| l.strip_prefix("Datapath actions: "));
+    actions
+        .unwrap_or_else(|| panic!("no actions in\n{trace}"))
+        .to_owned()
+}
+
+#[test]
+fn a_native_vlan_is_always_trunked_and_leaves_no_vlan_0_beside_it() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(3, "set port p2 tag=10");
+    switch.ofctl("add-flow br0 actions=NORMAL").ok();
+    for (mode, in_native) in [
+        ("native-untagged", "100,pop_vlan,2,3"),
+        ("native-tagged", "100,3,pop_vlan,2"),
+    ] {
+        // By port 1, a trunk: the native port takes what is in its VLAN and in those it trunks.
+        let port = format!("set port p3 vlan_mode={mode} tag=10 trunks=0,20");
+        switch.vsctl(&port).ok();
+        assert_eq!(broadcast(&switch, ",dl_vlan=20"), "100,3", "{mode}");
+        assert_eq!(broadcast(&switch, ""), "100", "{mode}");
+        assert_eq!(broadcast(&switch, ",dl_vlan=10"), in_native, "{mode}");
+        // By the native port, tagged with its VLAN or not at all. No tag is taken off and put on
+        // again.
+        let port = format!("set port p1 vlan_mode={mode} tag=10 trunks=20");
+        let other = "clear port p3 vlan_mode tag trunks";
+        switch.vsctl(&format!("{other} -- {port}")).ok();
+        let tagged = broadcast(&switch, ",dl_vlan=10");
+        assert_eq!(tagged, "100,3,pop_vlan,2", "{mode}");
+        let untagged = broadcast(&switch, "");
+        assert_eq!(untagged, "2,push_vlan(vid=10,pcp=0),100,3", "{mode}");
+        assert_eq!(broadcast(&switch, ",dl_vlan=30"), "drop", "{mode}");
+        switch.vsctl("clear port p1 vlan_mode tag trunks").ok();
+    }
+}

@@ -10,7 +10,9 @@ use daemon::control::Format;
 use hal::DpPort;
 use openflow::text::{self as of_text, Names, ParseCommand};
 use openflow::{Action, OfPort};
-use packet::{FieldId, FlowState, Match, Metadata, Owner, Packet, PacketKey, Prereq, StateMask};
+use packet::{
+    FieldId, FlowState, Match, Metadata, Owner, Packet, PacketKey, Prereq, StateMask, slots,
+};
 
 /// Recirculations that one trace follows.
 const MAX_RECIRCULATIONS: usize = 4096;
@@ -132,7 +134,8 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                     .for_each(|p| names.add_port(p.number, &p.name));
             }
             let parsed = of_text::parse_flow(flow, ParseCommand::Stats, &names)?;
-            let state = parsed.flow.matching.value().clone();
+            let mut state = parsed.flow.matching.value().clone();
+            give_tag_a_type(&mut state);
             let asked = parsed.flow.matching.mask().get(FieldId::InPortOxm) != 0;
             let in_port = if asked {
                 OfPort(state.get(FieldId::InPortOxm) as u32)
@@ -148,6 +151,14 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 with_packet,
             })
         }
+    }
+}
+
+/// A tag that was told of without its type has the usual one.
+fn give_tag_a_type(state: &mut FlowState) {
+    let tag = slots::VLAN_TCI.get(&state.words) != 0;
+    if tag && slots::VLAN_TPID.get(&state.words) == 0 {
+        slots::VLAN_TPID.set(&mut state.words, 0x8100);
     }
 }
 

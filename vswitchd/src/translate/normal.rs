@@ -2,19 +2,48 @@
 
 use super::input::Walk;
 use super::outcome::Depend;
+use super::trace::TraceKind;
 use crate::mac::MacKey;
 use crate::world::{Bundle, BundleId, PriorityTags, VlanMode, port_config};
 use openflow::OfPort;
-use packet::{FieldId, VLAN_PRESENT, slots};
+use packet::{FieldId, Slot, VLAN_PRESENT, slots};
 use std::sync::Arc;
 
+/// What the tags of a packet are kept in, outermost first.
+const TAGS: [Slot; 4] = [
+    slots::VLAN_TPID,
+    slots::VLAN_TCI,
+    slots::VLAN2_TPID,
+    slots::VLAN2_TCI,
+];
+
 impl Bundle {
-    /// Whether a packet with VLAN id `vid` (0 = none) may come in.
-    fn accepts(&self, vid: u16) -> bool {
+    /// Whether packets of `vlan` pass with a tag. A native VLAN is always among the trunked ones,
+    /// and what has no tag is in it: there is no VLAN 0 beside it.
+    fn trunks_vlan(&self, vlan: u16) -> bool {
         match self.mode {
-            VlanMode::Access(_) => vid == 0,
-            VlanMode::NativeTagged(_) | VlanMode::NativeUntagged(_) if vid == 0 => true,
-            _ => self.trunks.has(vid),
+            VlanMode::NativeTagged(tag) | VlanMode::NativeUntagged(tag) if tag != 0 => {
+                vlan == tag || vlan != 0 && self.trunks.has(vlan)
+            }
+            _ => self.trunks.has(vlan),
+        }
+    }
+
+    /// Why a packet with VLAN id `vid` (0 = none) may not come in.
+    fn refuses(&self, vid: u16) -> Option<String> {
+        let name = &self.name;
+        match self.mode {
+            VlanMode::Access(tag) if vid != 0 => Some(format!(
+                "dropping VLAN {vid} tagged packet received on port {name} configured as VLAN {tag} \
+                 access port"
+            )),
+            VlanMode::Access(_) => None,
+            VlanMode::NativeTagged(_) | VlanMode::NativeUntagged(_) if vid == 0 => None,
+            _ if self.trunks_vlan(vid) => None,
+            _ => Some(format!(
+                "dropping VLAN {vid} packet received on port {name} not configured for trunking \
+                 VLAN {vid}"
+            )),
         }
     }
 
@@ -40,8 +69,7 @@ impl Bundle {
     fn includes(&self, vlan: u16) -> bool {
         match self.mode {
             VlanMode::Access(tag) => tag == vlan,
-            VlanMode::NativeTagged(tag) | VlanMode::NativeUntagged(tag) if tag == vlan => true,
-            _ => self.trunks.has(vlan),
+            _ => self.trunks_vlan(vlan),
         }
     }
 }
@@ -83,7 +111,8 @@ impl Walk<'_> {
             return self.detail(|| "partial VLAN tag, dropping".into());
         }
         let vid = tci & 0xfff;
-        if !in_bundle.accepts(vid) {
+        if let Some(why) = in_bundle.refuses(vid) {
+            self.out.trace.add(TraceKind::Error, || why);
             return self.detail(|| "disallowed VLAN VID for this input port, dropping".into());
         }
         let vlan = in_bundle.vlan_in(vid);
@@ -136,14 +165,8 @@ impl Walk<'_> {
         let tag_within = within.get(&self.state.words) & 0xfff != 0;
         let seen = within.get(&self.seen.words) | 0xfff;
         within.set(&mut self.seen.words, seen);
-        let bundles: Vec<_> = self
-            .bridge
-            .bundles
-            .iter()
-            .map(|(id, b)| (*id, b.clone()))
-            .collect();
-        for (id, bundle) in bundles {
-            let same = from.as_ref().is_some_and(|(f, _)| *f == id);
+        let wants = |(id, bundle): &(&BundleId, &Arc<Bundle>)| {
+            let same = from.as_ref().is_some_and(|(f, _)| f == *id);
             let protected = from.as_ref().is_some_and(|(_, f)| f.protected) && bundle.protected;
             let floods = bundle.ports.iter().all(|p| {
                 let config = self.bridge.ports.get(p).map_or(0, |p| p.config);
@@ -151,9 +174,35 @@ impl Walk<'_> {
             });
             // A port that takes only untagged packets of one VLAN has no place for a tag within.
             let fits = !tag_within || !matches!(bundle.mode, VlanMode::Access(_));
-            if !same && !protected && floods && fits && bundle.includes(vlan) {
-                self.output_vlan(&bundle, vlan);
-            }
+            !same && !protected && floods && fits && bundle.includes(vlan)
+        };
+        let bundles = self.bridge.bundles.iter().filter(wants);
+        let bundles: Vec<_> = bundles.map(|(_, b)| b.clone()).collect();
+        // Each tag is put on or taken off once: the packet goes first where it is wanted as it is.
+        let now = self.tags();
+        let mut outputs: Vec<_> = bundles
+            .iter()
+            .map(|to| {
+                self.retag(to, vlan);
+                let tags = self.tags();
+                self.set_tags(now);
+                (tags, to)
+            })
+            .collect();
+        let base = TAGS.map(|slot| slot.get(&self.base.words));
+        outputs.sort_by_key(|(tags, _)| (*tags != base, *tags));
+        for (_, to) in outputs {
+            self.output_vlan(to, vlan);
+        }
+    }
+
+    fn tags(&self) -> [u128; 4] {
+        TAGS.map(|slot| slot.get(&self.state.words))
+    }
+
+    fn set_tags(&mut self, tags: [u128; 4]) {
+        for (slot, value) in TAGS.iter().zip(tags) {
+            slot.set(&mut self.state.words, value);
         }
     }
 
@@ -162,6 +211,14 @@ impl Walk<'_> {
         let Some(&port) = to.ports.first() else {
             return;
         };
+        let tags = self.tags();
+        self.retag(to, vlan);
+        self.output(port);
+        self.set_tags(tags);
+    }
+
+    /// Gives a packet of `vlan` the tags that a port wants.
+    fn retag(&mut self, to: &Bundle, vlan: u16) {
         let slot = slots::VLAN_TCI;
         let old = slot.get(&self.state.words);
         let old_tpid = slots::VLAN_TPID.get(&self.state.words);
@@ -182,7 +239,8 @@ impl Walk<'_> {
         } else {
             0
         };
-        if keeps && had_tag {
+        let stays = vid != 0 && u128::from(tci) == old;
+        if keeps && had_tag && !stays {
             // The priority goes along.
             let seen = slot.get(&self.seen.words) | 0xf000;
             slot.set(&mut self.seen.words, seen);
@@ -194,8 +252,7 @@ impl Walk<'_> {
             slots::VLAN_TPID.set(&mut self.state.words, 0x8100);
         }
         let second = [slots::VLAN2_TPID, slots::VLAN2_TCI];
-        let old_second = second.map(|slot| (slot, slot.get(&self.state.words)));
-        let [(_, tpid), (_, within)] = old_second;
+        let [tpid, within] = second.map(|slot| slot.get(&self.state.words));
         let empty = within as u16 & !VLAN_PRESENT == 0;
         if takes_off && within != 0 && !matches!(to.mode, VlanMode::Access(_)) {
             // The tag within is the outermost now.
@@ -206,12 +263,6 @@ impl Walk<'_> {
             second
                 .iter()
                 .for_each(|slot| slot.set(&mut self.state.words, 0));
-        }
-        self.output(port);
-        slot.set(&mut self.state.words, old);
-        slots::VLAN_TPID.set(&mut self.state.words, old_tpid);
-        for (slot, value) in old_second {
-            slot.set(&mut self.state.words, value);
         }
     }
 }
