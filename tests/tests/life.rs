@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use end_to_end::{Make, Switch, ours, run};
+use end_to_end::{Make, Switch, eventually, ours, run};
 
 /// What stands in the run folder, without logs and databases.
 fn leftovers(switch: &Switch) -> Vec<String> {
@@ -86,4 +86,18 @@ fn a_database_server_of_its_own_serves_the_switch() {
     assert!(shown.contains("Bridge br0"), "{shown}");
     switch.exit();
     assert_eq!(switch.vsctl("--no-wait list-br").ok(), "br0\n");
+}
+
+#[test]
+fn the_socket_of_one_that_was_killed_a_moment_ago_goes_soon() {
+    let switch = Switch::dummy(Make::Ours);
+    let old = switch.pid("ovs-vswitchd").expect("it runs");
+    // A process that is still ending answers for a moment: here one that lives a little longer.
+    let left = switch.path(&format!("ovs-vswitchd.{}.ctl", old + 1_000_000));
+    let socket = std::os::unix::net::UnixListener::bind(&left).expect("a socket");
+    switch.kill();
+    switch.start_daemon(None, &["--enable-dummy"]);
+    assert!(left.exists());
+    drop(socket);
+    eventually("the socket is gone", || (!left.exists()).then_some(()));
 }

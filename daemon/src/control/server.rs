@@ -85,9 +85,15 @@ pub fn serve(
 ) -> Result<(Server, mpsc::Receiver<Invocation>), Error> {
     let (calls, received) = mpsc::channel(QUEUE);
     let clock = clock.clone();
+    let named = name.is_some();
     let sampler = tokio::spawn(async move {
+        let mut again = !named;
         loop {
             clock.sleep(coverage::INTERVAL).await;
+            if std::mem::take(&mut again) {
+                // One that was killed a moment before this one began may have been still ending.
+                remove_stale_sockets(&dirs::rundir(), &log::program());
+            }
             coverage::sample();
         }
     });
