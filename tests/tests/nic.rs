@@ -151,6 +151,21 @@ fn hardware_carries_what_software_does_not() {
     assert!(net.hits() >= hits + 190, "{}", net.shown());
     let flows = net.switch.appctl("dpctl/dump-flows -m type=offloaded").ok();
     assert!(flows.contains("offloaded:yes, dp:hal"), "{flows}");
+    // One flow is asked for by its packets, in either language.
+    let explain = |flow: &str| net.switch.appctl_args(&["offload/explain", flow]);
+    let whole = "in_port(2),eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02),eth_type(0x0800),\
+                 ipv4(src=10.9.0.1,dst=10.9.0.2,proto=1,tos=0,ttl=64,frag=no),icmp(type=8,code=0)";
+    for flow in [whole, "icmp,in_port=vf0"] {
+        let told = explain(flow).ok();
+        assert_eq!(told.matches("in hardware: sim:nic").count(), 1, "{told}");
+        assert!(told.contains("in_port(2)"), "{told}");
+    }
+    assert!(explain("bogus").fails(2).contains("bogus"));
+    assert!(
+        explain("in_port(77)")
+            .fails(2)
+            .contains("no flow in_port(77)")
+    );
 
     // Off and on again while packets fly.
     net.switch

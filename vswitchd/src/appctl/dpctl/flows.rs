@@ -198,7 +198,11 @@ pub(super) fn dump(session: &mut Session<'_>, words: &[&str]) -> Result<(), Fail
     Ok(())
 }
 
-fn parse_filter(text: &str, ports: &BTreeMap<u32, String>) -> Result<packet::Match, String> {
+/// Reads an OpenFlow match whose ports are the datapath's.
+pub(crate) fn parse_filter(
+    text: &str,
+    ports: &BTreeMap<u32, String>,
+) -> Result<packet::Match, String> {
     let mut names = openflow::text::Names::default();
     for (number, name) in ports {
         names.add_port(OfPort(*number), name);

@@ -17,7 +17,7 @@ mod flows;
 mod ports;
 mod session;
 
-pub(super) use flows::{FlowLayout, flow_text_of_bridge};
+pub(super) use flows::{FlowLayout, flow_text_of_bridge, parse_filter};
 
 use super::Outcome;
 use crate::switch::Switch;
