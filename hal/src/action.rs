@@ -100,8 +100,6 @@ pub enum SlowPath {
     Lacp,
     Stp,
     Lldp,
-    /// A packet-in is sent for each.
-    Controller,
     /// The datapath cannot do what the actions say.
     Action,
     /// The key cannot say all that translation looked at.
@@ -117,9 +115,21 @@ impl SlowPath {
             SlowPath::Lacp => "lacp",
             SlowPath::Stp => "stp",
             SlowPath::Lldp => "lldp",
-            SlowPath::Controller => "controller",
             SlowPath::Action => "action",
             SlowPath::Match => "match",
+        }
+    }
+
+    /// What the packets do that brings them there, for people.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            SlowPath::Cfm => "Consists of CFM packets",
+            SlowPath::Bfd => "Consists of BFD packets",
+            SlowPath::Lacp => "Consists of LACP packets",
+            SlowPath::Stp => "Consists of STP packets",
+            SlowPath::Lldp => "Consists of LLDP packets",
+            SlowPath::Action => "Uses action(s) not supported by datapath",
+            SlowPath::Match => "Datapath can't match specifically enough",
         }
     }
 }

@@ -4,6 +4,7 @@
 //!   `tables`: tables; `packet`: a frame in one line.
 
 mod flows;
+mod name_list;
 mod packet;
 mod ports;
 mod tables;

@@ -280,12 +280,12 @@ fn parse_ipv6(cur: &mut Cursor<'_>, key: &mut PacketKey, layers: &mut Layers) {
     cur.data = cur.data.get(..cur.at + 40 + payload).unwrap_or_default();
     cur.at += 40;
     let first = be32(ip, 0);
-    let Some((proto, frags)) = skip_extensions(cur, ip[6]) else {
-        return;
-    };
     for (i, at) in [8, 16, 24, 32].into_iter().enumerate() {
         key.push(23 + i, be64(ip, at));
     }
+    let Some((proto, frags)) = skip_extensions(cur, ip[6]) else {
+        return;
+    };
     let tos = (first >> 20 & 0xff) as u8;
     push_ip_common(key, first & 0xf_ffff, frags, tos, ip[7], proto);
     if frags & frag::LATER == 0 {

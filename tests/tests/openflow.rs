@@ -362,3 +362,105 @@ fn ports_tell_their_age_and_counters_of_their_own() {
         assert!(shown.contains(counter), "{counter}: {shown}");
     }
 }
+
+#[test]
+fn ports_are_told_of_as_they_change() {
+    let switch = bridge();
+    switch
+        .vsctl("set bridge br0 protocols=OpenFlow10,OpenFlow14,OpenFlow15")
+        .ok();
+    for (version, of) in [("OpenFlow14", "OF1.4"), ("OpenFlow15", "OF1.5")] {
+        let monitor = Monitor::new(&switch, version);
+        let frame = udp();
+        switch
+            .ofctl("add-flow br0 in_port=1,actions=CONTROLLER")
+            .ok();
+        monitor.sees("PACKET_IN", || switch.receive("p1", &frame));
+        switch
+            .vsctl("add-port br0 p9 -- set interface p9 type=dummy ofport_request=9")
+            .ok();
+        switch
+            .ofctl(&format!("-O {version} mod-port br0 p9 down"))
+            .ok();
+        switch.vsctl("del-port br0 p9").ok();
+        let text = monitor.sees("DEL: 9(p9)", || {});
+        let mut lines = text.lines().map(str::trim);
+        let mut told = Vec::new();
+        while let Some(line) = lines.next() {
+            if let Some(at) = line.find(": 9(p9)") {
+                let (config, state) = (lines.next(), lines.next());
+                let last = |line: Option<&str>| {
+                    let word = line.and_then(|l| l.split_whitespace().last());
+                    word.unwrap_or_default().to_owned()
+                };
+                told.push((line[at - 3..at].to_owned(), last(config), last(state)));
+            }
+            assert!(!line.contains("PORT_STATUS") || line.contains(of), "{line}");
+        }
+        let mut wanted = vec![
+            ("ADD", "0", "0"),
+            ("MOD", "0", "LIVE"),
+            ("MOD", "PORT_DOWN", "0"),
+            ("MOD", "PORT_DOWN", "LINK_DOWN"),
+            ("DEL", "PORT_DOWN", "LINK_DOWN"),
+        ];
+        let wanted: Vec<_> = wanted
+            .drain(..)
+            .map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()))
+            .collect();
+        // Who is not the one that asked is told of it in all versions.
+        assert_eq!(told, wanted, "{version}: {text}");
+    }
+}
+
+#[test]
+fn a_packet_out_carries_registers_and_metadata() {
+    let switch = bridge();
+    switch
+        .vsctl("set bridge br0 protocols=OpenFlow10,OpenFlow15")
+        .ok();
+    let monitor = Monitor::new(&switch, "OpenFlow15");
+    let frame = hex(&udp());
+    let mut ofctl = switch.our_tool("ovs-ofctl");
+    let words = format!("in_port=controller,metadata=0x22,packet={frame},actions=controller");
+    run(ofctl.args(["-O", "OpenFlow15", "packet-out", "br0", &words])).ok();
+    monitor.sees("metadata=0x22", || {});
+}
+
+#[test]
+fn tables_are_named_by_controllers() {
+    let switch = bridge();
+    switch
+        .vsctl("set bridge br0 protocols=OpenFlow10,OpenFlow13,OpenFlow15")
+        .ok();
+    let ofctl = |words: &[&str]| run(switch.our_tool("ovs-ofctl").args(words));
+    ofctl(&["-O", "OpenFlow13", "mod-table", "br0", "0", "name:first"]).ok();
+    ofctl(&["-O", "OpenFlow15", "mod-table", "br0", "1", "name:second"]).ok();
+    let features = ofctl(&["-O", "OpenFlow13", "dump-table-features", "br0"]).ok();
+    assert!(
+        features.starts_with("  table 0 (\"first\"):\n"),
+        "{features}"
+    );
+    assert!(
+        features.contains("  table 1 (\"second\"): ditto\n"),
+        "{features}"
+    );
+    assert!(features.contains(" reg0...reg31 "), "{features}");
+    ofctl(&[
+        "add-flow",
+        "br0",
+        "table=first,in_port=p1,actions=resubmit(,second)",
+    ])
+    .ok();
+    let flows = ofctl(&["--names", "--no-stats", "dump-flows", "br0"]).ok();
+    let flow = "table=first, in_port=p1 actions=resubmit(,second)";
+    assert!(flows.contains(flow), "{flows}");
+    let tables = ofctl(&["dump-tables", "br0"]).ok();
+    let fields = "exact match or wildcard: in_port eth_{src,dst,type} vlan_{vid,pcp} ip_{src,dst} \
+                  nw_{proto,tos} tcp_{src,dst}\n";
+    assert!(tables.contains(fields), "{tables}");
+    let refused = ofctl(&["-O", "OpenFlow12", "mod-table", "br0", "0", "name:x"]);
+    let why = "table_mod 'name:x' requires one of the OpenFlow versions OpenFlow13, OpenFlow14, \
+               OpenFlow15";
+    assert!(refused.err.contains(why), "{refused:?}");
+}

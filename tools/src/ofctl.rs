@@ -10,6 +10,7 @@ mod offline;
 mod options;
 mod stats;
 mod switch;
+mod tables;
 mod watch;
 
 use crate::{deadline, getopt};
@@ -133,7 +134,7 @@ static COMMANDS: &[Command] = &[
         "switch [port]",
     ),
     cmd("mod-port", 3, 3, switch::mod_port, "switch iface act"),
-    cmd("mod-table", 3, 3, switch::mod_table, "switch mod"),
+    cmd("mod-table", 3, 3, tables::mod_table, "switch mod"),
     cmd("get-frags", 1, 1, switch::get_frags, "switch"),
     cmd("set-frags", 2, 2, switch::set_frags, "switch frag_mode"),
     cmd("probe", 1, 1, switch::probe, "target"),

@@ -98,6 +98,7 @@ fn benches(c: &mut Criterion) {
     let input = Input {
         key: &key,
         start: Start::Datapath,
+        carried: None,
         trace: false,
     };
     let out = translate(&world, &mut interner, &input).expect("a port of the bridge");

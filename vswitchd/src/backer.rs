@@ -19,7 +19,7 @@
 //! one pass, and no more.
 
 use crate::translate::{
-    Credit, Depend, Effect, Input, Interner, Outcome, Start, packet_in_metadata, translate,
+    Carried, Credit, Depend, Effect, Input, Interner, Outcome, Start, packet_in_metadata, translate,
 };
 use crate::world::{BridgeId, World};
 use clock::{Clock, Time};
@@ -325,6 +325,7 @@ impl Backer {
         let input = Input {
             key: &upcall.key,
             start: Start::Datapath,
+            carried: None,
             trace: false,
         };
         let Some(outcome) = self.translate_current(&input) else {
@@ -477,19 +478,18 @@ impl Backer {
     }
 
     /// Runs a packet through OpenFlow actions (a packet-out).
-    pub fn packet_out(
-        &mut self,
-        bridge: BridgeId,
-        in_port: OfPort,
-        frame: &[u8],
-        actions: &[openflow::Action],
-    ) {
+    pub fn packet_out(&mut self, bridge: BridgeId, in_port: OfPort, out: &openflow::PacketOut) {
+        let frame = &out.data;
         let mut packet = Packet::from_frame(frame);
         let key = packet::parse(&mut packet, &packet::Metadata::default());
-        let start = Start::Actions(bridge, in_port, actions);
+        let mut state = FlowState::from_key(&key);
+        Carried::of(out.metadata.value()).restore(&mut state);
+        let key = state.to_key();
+        let start = Start::Actions(bridge, in_port, &out.actions);
         let Some(outcome) = self.translate(&Input {
             key: &key,
             start,
+            carried: Some(&Carried::of(&state)),
             trace: false,
         }) else {
             return;
@@ -627,6 +627,7 @@ impl Backer {
         let input = Input {
             key: &put.key,
             start: Start::Datapath,
+            carried: None,
             trace: false,
         };
         let Some(outcome) = self.translate_current(&input) else {

@@ -5,10 +5,9 @@
 //! there again, the port is opened as if it had been added then. Whatever else changes about a
 //! device is looked up at once and told to the controllers.
 
-use crate::ofproto::{Notice, port_description};
+use crate::ofproto::port_description;
 use crate::switch::{Interface, Switch};
 use hal::DeviceEvent;
-use openflow::{PortReason, PortStatus};
 use std::collections::BTreeSet;
 
 impl Switch {
@@ -54,8 +53,9 @@ impl Switch {
         }
     }
 
-    /// Tells controllers of ports that are not what they were told.
-    pub fn tell_port_changes(&mut self) {
+    /// Tells controllers of ports that are not what they were told. Whether there are such.
+    pub fn tell_port_changes(&mut self) -> bool {
+        let mut changed = false;
         for bridge in self.bridges.values_mut() {
             let Some(backer) = self.backers.get(&bridge.kind) else {
                 continue;
@@ -65,14 +65,10 @@ impl Switch {
             };
             for port in world.ports.values() {
                 let port = port_description(backer, port, bridge.mac);
-                if bridge.ofproto.was_told(&port) {
-                    continue;
-                }
-                let reason = PortReason::Modify;
-                let status = PortStatus { reason, port };
-                bridge.ofproto.notice(Notice::PortStatus(status));
+                changed |= bridge.ofproto.tell_if_changed(port);
             }
         }
+        changed
     }
 
     /// Looks at the ports that stand on a device again. True if one is gone or has another address.

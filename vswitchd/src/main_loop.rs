@@ -173,7 +173,10 @@ impl Daemon {
                     if self.call(call).await {
                         break;
                     }
-                    self.switch.tell_port_changes();
+                    if self.switch.tell_port_changes() {
+                        // The database hears of it at once, even if time stands still.
+                        self.next_link_check = clock.now();
+                    }
                 }
                 () = self.replica.changed() => self.db_changed = true,
                 outcome = written(&mut self.writing) => self.written(outcome),

@@ -7,12 +7,12 @@ use crate::backer::Backer;
 use crate::bare::BareDatapath;
 use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
 use crate::controller::FAIL_OPEN_PRIORITY;
-use crate::ofproto::{FlowTableConfig, Notice, Ofproto, TABLES, port_description};
+use crate::ofproto::{FlowTableConfig, Ofproto, TABLES, link_settled, port_description};
 use crate::ports::{DevicePort, Opened, PortRequest, Provider};
 use crate::world::{Bridge, BridgeId, Bundle, BundleId, FailMode, PatchCounters, Port, PortTarget};
 use clock::{Clock, Time};
 use hal::{DpPort, PacketPort, PortBackend};
-use openflow::{Cookie, FlowCommand, FlowMod, OfPort, PortReason, PortStatus};
+use openflow::{Cookie, FlowCommand, FlowMod, OfPort, PortReason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -557,12 +557,9 @@ impl Switch {
         state.ofport = Some(ofport);
         state.since = now;
         backer.touch();
-        let description = port_description(backer, &port, bridge.mac);
-        let status = PortStatus {
-            reason: PortReason::Add,
-            port: description,
-        };
-        bridge.ofproto.notice(Notice::PortStatus(status));
+        // That it is live is news that follows.
+        let new = link_settled(port_description(backer, &port, bridge.mac), false);
+        bridge.ofproto.tell_port(PortReason::Add, new);
         Ok(())
     }
 
@@ -652,12 +649,8 @@ impl Switch {
                 if let Some(bundle) = b.bundles.get_mut(&port.bundle) {
                     Arc::make_mut(bundle).ports.retain(|p| *p != ofport);
                 }
-                let description = port_description(backer, &port, bridge.mac);
-                let status = PortStatus {
-                    reason: PortReason::Delete,
-                    port: description,
-                };
-                bridge.ofproto.notice(Notice::PortStatus(status));
+                let gone = port_description(backer, &port, bridge.mac);
+                bridge.ofproto.tell_port(PortReason::Delete, gone);
             }
         }
         if let Some(dp_port) = interface.dp_port {

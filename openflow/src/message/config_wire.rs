@@ -227,9 +227,11 @@ pub(super) fn async_props(r: &mut Reader<'_>) -> Result<AsyncConfig> {
 
 pub(super) fn put_async(w: &mut Writer, c: &AsyncConfig, v: Version) {
     if v < Version::Of14 {
-        for (p, s) in c.primary.iter().zip(&c.secondary).take(3) {
-            w.u32(p.unwrap_or(0));
-            w.u32(s.unwrap_or(0));
+        // The reasons that there were: of packet-ins, changed ports and removed flows.
+        const REASONS: [u32; 3] = [0b111, 0b111, 0b1111];
+        for ((p, s), known) in c.primary.iter().zip(&c.secondary).zip(REASONS) {
+            w.u32(p.unwrap_or(0) & known);
+            w.u32(s.unwrap_or(0) & known);
         }
         return;
     }

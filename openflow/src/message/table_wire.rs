@@ -156,23 +156,35 @@ pub(super) fn stats(r: &mut Reader<'_>, v: Version) -> Result<Vec<(TableStats, T
             Version::Of10 => {
                 r.skip(3)?;
                 f.name = r.text(32)?;
-                r.skip(4)?;
+                f.wildcard = fields10(r.u32()?);
+                f.matching = f.wildcard.clone();
                 f.max_entries = r.u32()?;
             }
             Version::Of11 => {
                 r.skip(7)?;
                 f.name = r.text(32)?;
-                r.skip(20)?;
+                f.wildcard = fields11(r.u32()?);
+                f.matching = joined(fields11(r.u32()?), &f.wildcard);
+                f.hit.instructions = instructions_of11(r.u32()?);
+                f.miss_features = f.hit.clone();
+                r.skip(8)?;
                 f.miss = miss(r.u32()?);
                 f.max_entries = r.u32()?;
             }
             Version::Of12 => {
                 r.skip(7)?;
                 f.name = r.text(32)?;
-                r.skip(16 + 8 + 16)?;
+                let matching = fields_of12(r.u64()?);
+                f.wildcard = fields_of12(r.u64()?);
+                f.matching = joined(matching, &f.wildcard);
+                f.hit.write = actions_of12(r.u32()?);
+                f.hit.apply = actions_of12(r.u32()?);
+                f.hit.write_fields = fields_of12(r.u64()?);
+                f.hit.apply_fields = fields_of12(r.u64()?);
                 f.metadata_match = r.u64()?;
                 f.metadata_write = r.u64()?;
-                r.skip(4)?;
+                f.hit.instructions = instructions_of11(r.u32()?);
+                f.miss_features = f.hit.clone();
                 f.miss = miss(r.u32()?);
                 f.max_entries = r.u32()?;
             }
@@ -184,6 +196,83 @@ pub(super) fn stats(r: &mut Reader<'_>, v: Version) -> Result<Vec<(TableStats, T
         out.push((s, f));
     }
     Ok(out)
+}
+
+/// The fields of OpenFlow 1.0's wildcards, with their bits (§5.2.3 of 1.0.0).
+const FIELDS10: [(u32, FieldId); 12] = [
+    (1 << 0, FieldId::InPort),
+    (1 << 1, FieldId::VlanVid),
+    (1 << 2, FieldId::EthSrc),
+    (1 << 3, FieldId::EthDst),
+    (1 << 4, FieldId::EthType),
+    (1 << 5, FieldId::IpProto),
+    (1 << 6, FieldId::TcpSrc),
+    (1 << 7, FieldId::TcpDst),
+    (0x3f << 8, FieldId::Ipv4Src),
+    (0x3f << 14, FieldId::Ipv4Dst),
+    (1 << 20, FieldId::VlanPcp),
+    (1 << 21, FieldId::IpDscp),
+];
+
+/// The fields of OpenFlow 1.1's OFPFMF_* flags (§A.2.3.2 of 1.1.0).
+const FIELDS11: [(u32, FieldId); 15] = [
+    (1 << 0, FieldId::InPort),
+    (1 << 1, FieldId::VlanVid),
+    (1 << 2, FieldId::VlanPcp),
+    (1 << 3, FieldId::EthType),
+    (1 << 4, FieldId::IpDscp),
+    (1 << 5, FieldId::IpProto),
+    (1 << 6, FieldId::TcpSrc),
+    (1 << 7, FieldId::TcpDst),
+    (1 << 8, FieldId::MplsLabel),
+    (1 << 9, FieldId::MplsTc),
+    (1 << 11, FieldId::EthSrc),
+    (1 << 12, FieldId::EthDst),
+    (1 << 13, FieldId::Ipv4Src),
+    (1 << 14, FieldId::Ipv4Dst),
+    (1 << 15, FieldId::Metadata),
+];
+/// All of them.
+const ALL11: u32 = 0xfbff;
+
+/// The fields of a bitmap, in the field table's order.
+fn fields_in(bits: u32, map: &[(u32, FieldId)]) -> Vec<FieldId> {
+    let there = |f: &FieldId| map.iter().any(|(bit, field)| field == f && bits & bit != 0);
+    FieldId::all().filter(there).collect()
+}
+
+fn fields10(bits: u32) -> Vec<FieldId> {
+    fields_in(bits, &FIELDS10)
+}
+
+fn fields11(bits: u32) -> Vec<FieldId> {
+    fields_in(bits, &FIELDS11)
+}
+
+/// What is in either list, in the field table's order.
+fn joined(some: Vec<FieldId>, more: &[FieldId]) -> Vec<FieldId> {
+    let there = |f: &FieldId| some.contains(f) || more.contains(f);
+    FieldId::all().filter(there).collect()
+}
+
+/// What [`fields12`] has made.
+fn fields_of12(bits: u64) -> Vec<FieldId> {
+    let there = |f: &FieldId| fields12(&[*f]) & bits != 0;
+    FieldId::all().filter(there).collect()
+}
+
+/// Actions of a bitmap over their numbers (OpenFlow 1.2 §A.3.5.3).
+fn actions_of12(bits: u32) -> Vec<&'static str> {
+    let known = ACTIONS.iter().filter(|(_, name)| !name.is_empty());
+    let there = known.filter(|(number, _)| bits >> number & 1 != 0);
+    there.map(|(_, name)| *name).collect()
+}
+
+/// What [`instructions11`] has made.
+fn instructions_of11(bits: u32) -> u32 {
+    let numbers = INSTRUCTIONS.iter().filter(|(_, number)| *number <= 5);
+    let there = numbers.filter(|(_, number)| bits & 1 << number != 0);
+    there.fold(0, |map, (bit, _)| map | 1 << bit)
 }
 
 /// Instructions as a bitmap over their numbers (OpenFlow 1.2 §A.3.5.3).
@@ -214,8 +303,8 @@ pub(super) fn put_stats(w: &mut Writer, tables: &[(TableStats, TableFeatures)], 
                 w.zeros(7);
                 w.text(&f.name, 32);
                 // Every field can be matched and left out.
-                w.u32(0x3ff);
-                w.u32(0x3ff);
+                w.u32(ALL11);
+                w.u32(ALL11);
                 w.u32(instructions11(f.hit.instructions));
                 w.u32(0x01ff_e7ff);
                 w.u32(0x01ff_e7ff);

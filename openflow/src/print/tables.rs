@@ -1,5 +1,6 @@
 //! Tables: configuration, statistics, features.
 
+use super::name_list::list;
 use super::{Printer, bit_names};
 use crate::action::Instruction;
 use crate::message::*;
@@ -291,7 +292,7 @@ fn body(s: &mut String, f: &TableFeatures, before: Option<&TableFeatures>) {
             .map(|id| id.row().name)
             .collect();
         if !names.is_empty() {
-            s.push_str(&format!("      {title}: {}\n", names.join(" ")));
+            s.push_str(&format!("      {title}: {}\n", list(&names)));
         }
     }
 }
@@ -327,7 +328,7 @@ fn action_features(s: &mut String, actions: &[&str], fields: &[packet::FieldId])
         let names: Vec<&str> = fields.iter().map(|f| f.row().name).collect();
         s.push_str(&format!(
             "        supported on Set-Field: {}\n",
-            names.join(" ")
+            list(&names)
         ));
     }
 }

@@ -47,7 +47,7 @@ fn send_all(o: &Options, bridge: &str, flows: Vec<ParsedFlow>, usable: Protocols
         warn_about(f);
     }
     let mut link = Link::open(o, bridge)?;
-    link.choose(o, usable, "add-flow")?;
+    link.choose_for_mods(o, usable)?;
     let mods: Vec<FlowMod> = flows.into_iter().map(|f| f.flow).collect();
     send_mods(o, &mut link, &mods)
 }
@@ -290,7 +290,7 @@ pub fn replace_flows(o: &Options, args: &[String]) -> Outcome {
     let names = names_for_parsing(o, &args[0], "a");
     let (wanted, usable) = from_file(&args[1], &names)?;
     let mut link = Link::open(o, &args[0])?;
-    link.choose(o, usable.and(Protocols::TABLES), "replace-flows")?;
+    link.choose_for_mods(o, usable.and(Protocols::TABLES))?;
     let present = from_switch(&mut link)?;
     let mut mods = Vec::new();
     // Deletions first, or a full table could not take the new flows.
@@ -352,7 +352,7 @@ fn source(o: &Options, name: &str) -> Result<Table, String> {
         return from_file(name, &Names::none()).map(|(t, _)| t);
     }
     let mut link = Link::open(o, name)?;
-    link.choose(o, Protocols::ANY, "diff-flows")?;
+    link.choose_for_dump(o, Protocols::ANY)?;
     from_switch(&mut link)
 }
 

@@ -4,8 +4,8 @@ use super::options::Options;
 use super::warn;
 use openflow::text::Names;
 use openflow::{
-    ErrorCode, Message, OfPort, Protocol, Protocols, Version, Versions, Xid, decode, encode,
-    encode_for, next_message, print,
+    ErrorCode, Message, OfPort, Protocol, Protocols, TableFeatures, Version, Versions, Xid, decode,
+    encode, encode_for, next_message, print,
 };
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -269,7 +269,24 @@ impl Link {
 
     /// Sends a statistics request and returns all parts of the reply; an error ends it.
     pub fn transact_all(&mut self, m: &Message) -> Result<Vec<Vec<u8>>, String> {
-        let xid = self.send(m)?;
+        self.transact_parts(std::slice::from_ref(m))
+    }
+
+    /// As [`Link::transact_all`], with a request of several parts (OpenFlow 1.3.5 §7.3.5).
+    pub fn transact_parts(&mut self, parts: &[Message]) -> Result<Vec<Vec<u8>>, String> {
+        const FLAGS: usize = 11;
+        const OFPMPF_REQ_MORE: u8 = 1;
+        let xid = self.xid();
+        for (i, part) in parts.iter().enumerate() {
+            let mut bytes = encode_for(self.sender.protocol, xid, part);
+            if i + 1 < parts.len()
+                && let Some(flags) = bytes.get_mut(FLAGS)
+            {
+                *flags |= OFPMPF_REQ_MORE;
+            }
+            self.sender.send_bytes(&bytes)?;
+        }
+        self.next_xid = self.next_xid.wrapping_add(1);
         let mut out = Vec::new();
         loop {
             let bytes = self.recv_xid(xid)?;
@@ -342,28 +359,51 @@ impl Link {
         Ok(true)
     }
 
-    /// Chooses the first format of `wanted` that this connection can carry.
-    pub fn choose(&mut self, o: &Options, wanted: Protocols, what: &str) -> Result<(), String> {
-        let allowed = o.formats;
-        let usable = wanted.and(allowed);
-        if usable.is_empty() {
-            return Err(format!(
-                "none of the usable flow formats ({wanted}) is among the allowed flow formats \
-                 ({allowed})"
-            ));
-        }
-        if usable.contains(self.sender.protocol) && usable.0.count_ones() == 1 {
+    /// Chooses how flows are sent: as they are by default, if that can carry them.
+    pub fn choose_for_mods(&mut self, o: &Options, wanted: Protocols) -> Result<(), String> {
+        let usable = usable(o, wanted)?;
+        if usable.contains(self.sender.protocol) {
             return Ok(());
         }
+        self.choose(usable)
+    }
+
+    /// Chooses how flows are asked for: in the format that shows most.
+    pub fn choose_for_dump(&mut self, o: &Options, wanted: Protocols) -> Result<(), String> {
+        self.choose(usable(o, wanted)?)
+    }
+
+    /// Chooses the first format of `usable` that this connection can carry.
+    fn choose(&mut self, usable: Protocols) -> Result<(), String> {
         for p in usable.iter().collect::<Vec<_>>() {
             if self.set_protocol(p)? {
                 return Ok(());
             }
         }
-        let _ = what;
         Err(format!(
             "switch does not support any of the usable flow formats ({usable})"
         ))
+    }
+
+    /// What all tables can do: before OpenFlow 1.3, what their statistics say of that.
+    pub fn tables(&mut self) -> Result<Vec<TableFeatures>, String> {
+        let request = if self.version >= Version::Of13 {
+            Message::TableFeaturesRequest(Vec::new())
+        } else {
+            Message::TableStatsRequest
+        };
+        let mut out = Vec::new();
+        for bytes in self.transact_all(&request)? {
+            match decode(&bytes) {
+                Ok((_, _, Message::TableFeaturesReply { tables, .. })) => out.extend(tables),
+                Ok((_, _, Message::TableStatsReply { tables, .. })) => {
+                    out.extend(tables.into_iter().map(|(_, features)| features));
+                }
+                Ok((_, _, Message::Error(e))) => return Err(error_name(&e.error)),
+                _ => return Err("unexpected reply to table features request".into()),
+            }
+        }
+        Ok(out)
     }
 
     /// The ports of the switch, under their names.
@@ -387,13 +427,35 @@ impl Link {
     }
 
     /// The names of ports for text.
-    pub fn names(&mut self) -> Result<Names, String> {
+    pub fn port_names(&mut self) -> Result<Names, String> {
         let mut names = Names::none();
         for p in self.ports()? {
             names.add_port(p.port, &p.name);
         }
         Ok(names)
     }
+
+    /// The names of ports and tables for text.
+    pub fn names(&mut self) -> Result<Names, String> {
+        let mut names = self.port_names()?;
+        for table in self.tables()?.iter().filter(|t| !t.name.is_empty()) {
+            names.add_table(table.table, &table.name);
+        }
+        Ok(names)
+    }
+}
+
+/// The formats of `wanted` that the options allow.
+fn usable(o: &Options, wanted: Protocols) -> Result<Protocols, String> {
+    let usable = wanted.and(o.formats);
+    if usable.is_empty() {
+        let allowed = o.formats;
+        return Err(format!(
+            "none of the usable flow formats ({wanted}) is among the allowed flow formats \
+             ({allowed})"
+        ));
+    }
+    Ok(usable)
 }
 
 /// An error's name or numbers.
@@ -406,7 +468,7 @@ pub fn error_name(e: &ErrorCode) -> String {
     }
 }
 
-/// Names of ports for reading a command's arguments: asked for only when text may hold some.
+/// Names of ports and tables for reading a command's arguments: asked for only when text may hold some.
 pub fn names_for_parsing(o: &Options, bridge: &str, text: &str) -> Names {
     let may_have = text.contains(|c: char| c.is_ascii_alphabetic());
     let wanted = o.names != Some(false) && may_have;
@@ -416,7 +478,7 @@ pub fn names_for_parsing(o: &Options, bridge: &str, text: &str) -> Names {
     }
 }
 
-/// Names of ports for output: with `--names`, or by default at a terminal.
+/// Names of ports and tables for output: with `--names`, or by default at a terminal.
 pub fn names_for_output(o: &Options, bridge: &str) -> Names {
     use std::io::IsTerminal;
     let wanted = o.names.unwrap_or_else(|| std::io::stdout().is_terminal());

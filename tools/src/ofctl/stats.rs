@@ -73,8 +73,8 @@ pub fn dump_table_features(o: &Options, args: &[String]) -> Outcome {
             }
         }
     }
-    put!("{}", print::format_table_features(&tables));
-    say!();
+    let text = print::format_table_features(&tables);
+    say!("{}", text.strip_prefix('\n').unwrap_or(&text));
     Ok(())
 }
 
@@ -89,7 +89,7 @@ fn filtered(o: &Options, args: &[String]) -> Result<(Link, FlowStatsRequest), St
     let names = names_for_parsing(o, &args[0], text);
     let (request, usable) = parse_flow_stats_request(text, &names)?;
     let mut link = Link::open(o, &args[0])?;
-    link.choose(o, usable, "dump-flows")?;
+    link.choose_for_dump(o, usable)?;
     Ok((link, request))
 }
 
@@ -179,7 +179,7 @@ pub fn port_of(link: &mut Link, text: &str) -> Result<OfPort, String> {
     if let Some(p) = Names::none().port(text) {
         return Ok(p);
     }
-    link.names()?
+    link.port_names()?
         .port(text)
         .ok_or_else(|| format!("couldn't find port `{text}'"))
 }

@@ -9,7 +9,7 @@ use openflow::action::check::{Limits, check};
 use openflow::text::{KeyValues, Names, parse_actions};
 use openflow::{
     Message, MonitorRequest, NO_BUFFER, OfPort, PacketInFormat, PacketOut, PortMod, SwitchConfig,
-    TableConfig, TableId, TableMiss, Version, decode, print,
+    TableId, Version, decode, print,
 };
 use packet::{FieldId, Match};
 
@@ -82,46 +82,6 @@ pub fn mod_port(o: &Options, args: &[String]) -> Outcome {
     }))
 }
 
-/// `mod-table`.
-pub fn mod_table(o: &Options, args: &[String]) -> Outcome {
-    let table = if args[1].eq_ignore_ascii_case("ALL") {
-        TableId::ALL
-    } else {
-        let n = args[1].parse().ok();
-        TableId(n.ok_or_else(|| format!("unknown table \"{}\"", args[1]))?)
-    };
-    let mut c = TableConfig {
-        table,
-        miss: TableMiss::Default,
-        eviction: None,
-        eviction_flags: None,
-        vacancy: None,
-        thresholds: None,
-    };
-    let old = |m| (m, "mod-table");
-    match args[2].as_str() {
-        "controller" => c.miss = old(TableMiss::Controller).0,
-        "continue" => c.miss = TableMiss::Continue,
-        "drop" => c.miss = TableMiss::Drop,
-        "evict" => c.eviction = Some(true),
-        "noevict" => c.eviction = Some(false),
-        "novacancy" => c.vacancy = Some(false),
-        text => {
-            let limits = text
-                .strip_prefix("vacancy:")
-                .and_then(|t| t.split_once(','));
-            let parsed = limits.and_then(|(d, u)| Some((d.parse().ok()?, u.parse().ok()?)));
-            let Some((down, up)) = parsed else {
-                return Err(format!("invalid table_mod setting {text}"));
-            };
-            c.vacancy = Some(true);
-            c.thresholds = Some(openflow::Vacancy { down, up, now: 0 });
-        }
-    }
-    let mut link = Link::open(o, &args[0])?;
-    link.transact_noreply(&Message::TableMod(c))
-}
-
 /// An Ethernet frame from hexadecimal digits.
 fn frame(text: &str) -> Result<Vec<u8>, String> {
     const ETHERNET_HEADER: usize = 14;
@@ -134,36 +94,77 @@ fn frame(text: &str) -> Result<Vec<u8>, String> {
 
 /// A packet-out from text: `in_port=1,packet=...,actions=...`.
 pub fn packet_out_of(text: &str, names: &Names) -> Result<PacketOut, String> {
-    let at = text.find("action").ok_or("must specify an action")?;
-    let (head, tail) = text.split_at(at);
-    let (_, actions) = tail.split_once('=').ok_or("must specify an action")?;
+    let (head, actions) = match text.find("action") {
+        Some(at) => (&text[..at], text[at..].split_once('=').map(|(_, a)| a)),
+        None => (text, None),
+    };
     let mut metadata = Match::any();
     metadata.set(FieldId::InPortOxm, u128::from(OfPort::CONTROLLER.0));
     let mut data = Vec::new();
     for (key, value) in KeyValues::new(head) {
-        if key == "packet" {
-            data = frame(value).map_err(|e| format!("packet: {e}"))?;
-        } else if key == "in_port" {
-            let p = names.port(value);
-            let p = p.ok_or_else(|| format!("{value} is not a valid OpenFlow port"))?;
-            metadata.set(FieldId::InPortOxm, u128::from(p.0));
-        } else if let Some(f) = FieldId::by_name(key) {
-            let (v, m) = openflow::text::parse_field(f, value, names)?;
-            metadata.set_masked(f, v & m, m);
-        } else {
-            return Err(format!("unknown keyword {key}"));
+        if value.is_empty() {
+            return Err(format!("field {key} missing value"));
+        }
+        match key {
+            "packet" => data = frame(value).map_err(|e| format!("packet: {e}"))?,
+            "in_port" => {
+                let port = names.port(value);
+                let port = port.ok_or_else(|| format!("{value} is not a valid OpenFlow port"))?;
+                if !may_send(port) {
+                    return Err(format!(
+                        "{value} is not a valid OpenFlow port for PACKET_OUT"
+                    ));
+                }
+                metadata.set(FieldId::InPortOxm, u128::from(port.0));
+            }
+            "packet_type" => {
+                let kind = packet_type(value);
+                let kind = kind.ok_or_else(|| format!("{key}({value}) can't be interpreted"))?;
+                metadata.set(FieldId::PacketType, kind.into());
+            }
+            _ => {
+                let field = FieldId::by_name(key);
+                let field = field.ok_or_else(|| format!("unknown keyword {key}"))?;
+                let (v, m) = openflow::text::parse_field(field, value, names)?;
+                if !is_pipeline_field(field) {
+                    return Err(format!(
+                        "{key} is not a valid pipeline field for PACKET_OUT"
+                    ));
+                }
+                metadata.set_masked(field, v & m, m);
+            }
         }
     }
     if data.is_empty() {
-        return Err("must specify packet data".into());
+        return Err("must specify packet".into());
     }
-    let parsed = parse_actions(actions, names)?;
+    let parsed = actions.map(|a| parse_actions(a, names)).transpose()?;
     Ok(PacketOut {
         data,
         buffer_id: NO_BUFFER,
         metadata,
-        actions: parsed.actions,
+        actions: parsed.map(|p| p.actions).unwrap_or_default(),
     })
+}
+
+/// Whether a packet-out can say that its packet came by this port.
+fn may_send(port: OfPort) -> bool {
+    port.0 <= OfPort::MAX.0 || matches!(port, OfPort::LOCAL | OfPort::NONE | OfPort::CONTROLLER)
+}
+
+/// A packet type from its name space and its type in that.
+fn packet_type(text: &str) -> Option<u32> {
+    let (space, kind) = text.split_once(',')?;
+    let number = |t| openflow::text::str_to_u16(t, "packet_type").ok();
+    Some(u32::from(number(space)?) << 16 | u32::from(number(kind)?))
+}
+
+/// Whether a field tells of the way that a packet takes rather than of the packet.
+fn is_pipeline_field(field: FieldId) -> bool {
+    let row = field.row();
+    row.owner == packet::Owner::State
+        || row.name.starts_with("tun_")
+        || matches!(field, FieldId::InPort | FieldId::InPortOxm)
 }
 
 /// `packet-out`, also in the older form `IN_PORT ACTIONS PACKET...`.

@@ -4,7 +4,7 @@ use super::netdev_dummy::parse_hex;
 use super::{Outcome, text};
 use crate::backer::Backer;
 use crate::switch::Switch;
-use crate::translate::{Input, Outcome as Translated, Start};
+use crate::translate::{Carried, Input, Outcome as Translated, Start};
 use crate::world::BridgeId;
 use daemon::control::Format;
 use hal::DpPort;
@@ -23,6 +23,8 @@ struct Subject {
     bridge: BridgeId,
     in_port: OfPort,
     key: PacketKey,
+    /// Registers and the like that the packet has from the beginning.
+    carried: Carried,
     /// There is a packet, so that what it teaches is learned.
     with_packet: bool,
 }
@@ -113,6 +115,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 kind: kind.clone(),
                 bridge,
                 in_port,
+                carried: Carried::of(&FlowState::from_key(&key)),
                 key,
                 with_packet,
             })
@@ -147,6 +150,7 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                 kind: bridge.kind.clone(),
                 bridge: bridge.id,
                 in_port,
+                carried: Carried::of(&state),
                 key,
                 with_packet,
             })
@@ -185,6 +189,10 @@ fn run(switch: &mut Switch, subject: &Subject, actions: Option<&[Action]>) -> Ou
     while let Some((key, start)) = next.pop() {
         let mut state = FlowState::from_key(&key);
         state.set(FieldId::InPortOxm, subject.in_port.0.into());
+        let carried = (count == 0).then_some(&subject.carried);
+        if let Some(carried) = carried {
+            carried.restore(&mut state);
+        }
         if count > 0 {
             let line = "=".repeat(79);
             let id = key.get(FieldId::RecircId);
@@ -193,6 +201,7 @@ fn run(switch: &mut Switch, subject: &Subject, actions: Option<&[Action]>) -> Ou
         let Some(done) = backer.translate(&Input {
             key: &key,
             start,
+            carried,
             trace: true,
         }) else {
             return Err("the packet belongs to no bridge".into());
@@ -239,13 +248,9 @@ fn render(backer: &Backer, state: &FlowState, key: &PacketKey, done: &Translated
         out += &format!("\nTranslation failed ({error}), packet is dropped.\n");
     } else {
         out.push('\n');
-        let controller = done
-            .actions
-            .iter()
-            .any(|a| matches!(a, hal::Action::Userspace(hal::UserCookie::Controller(_))));
-        if controller || done.slow.is_some() {
+        if let Some(slow) = done.slow {
             out += "This flow is handled by the userspace slow path because it:\n";
-            out += "  - Sends \"packet-in\" messages to the OpenFlow controller.\n";
+            out += &format!("  - {}.\n", slow.explanation());
         }
     }
     out

@@ -1,12 +1,13 @@
 //! One OpenFlow connection: the handshake's machine, its socket and what has been agreed on.
 
 use super::edge::{Arrival, Class, Dial, Pipe};
+use crate::ofproto::PortNews;
 use clock::{Clock, Time};
 use daemon::stream::Active;
 use openflow::connection::{Config, Connection as Machine, Effect, Event, Loudness, State};
 use openflow::{
-    AsyncConfig, Decoding, Message, OfError, PacketIn, PacketInFormat, PortStatus, Protocol, Role,
-    RoleStatus, TableFeatures, Version, Versions, Xid,
+    AsyncConfig, Decoding, Message, OfError, PacketIn, PacketInFormat, PhyPort, PortReason,
+    PortStatus, Protocol, Role, RoleStatus, TableFeatures, Version, Versions, Xid,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -465,10 +466,26 @@ impl Connection {
         }
     }
 
-    /// Tells about a port.
-    pub fn port_status(&mut self, message: &PortStatus) {
-        if self.wants(AsyncKind::PortStatus, message.reason as u8) {
-            let bytes = self.encode(Xid(0), &Message::PortStatus(message.clone()));
+    /// Tells about a port. Before OpenFlow 1.5 a controller is not told what it has `asked` for.
+    pub fn port_status(&mut self, news: &PortNews, asked: bool) {
+        let status = &news.status;
+        if !self.wants(AsyncKind::PortStatus, status.reason as u8)
+            || asked && self.version().is_none_or(|v| v < Version::Of15)
+        {
+            return;
+        }
+        let encode = |port: &PhyPort| {
+            let status = PortStatus {
+                reason: status.reason,
+                port: port.clone(),
+            };
+            self.encode(Xid(0), &Message::PortStatus(status))
+        };
+        let bytes = encode(&status.port);
+        // Older versions cannot tell all that may change.
+        let before = news.before.as_ref();
+        let before = before.filter(|_| status.reason == PortReason::Modify);
+        if before.is_none_or(|port| encode(port) != bytes) {
             self.send_raw(Class::Other, bytes);
         }
     }

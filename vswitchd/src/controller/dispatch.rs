@@ -3,15 +3,15 @@
 use super::Controllers;
 use super::connection::{Connection, ConnectionKind, default_async};
 use crate::backer::Backer;
-use crate::ofproto::{Notice, TABLES, duration, port_description};
+use crate::ofproto::{TABLES, duration, link_settled, port_description};
 use crate::switch::{BridgeState, Switch};
 use crate::world::{FragHandling, Port, port_config};
 use daemon::log::{Level, RateLimit};
 use openflow::action::check::{Limits, check_for};
 use openflow::{
     AsyncConfig, Desc, Features, FlowMod, Message, OfError, OfPort, PacketOut, PhyPort, PortMod,
-    PortReason, PortStats, PortStatus, Protocol, QueueConfig, QueueStats, Role, RoleRequest,
-    SwitchConfig, TableId, Version, Xid,
+    PortStats, Protocol, QueueConfig, QueueStats, Role, RoleRequest, SwitchConfig, TableId,
+    Version, Xid,
 };
 use std::sync::Arc;
 
@@ -444,9 +444,8 @@ fn packet_out(
         n_tables: TABLES,
         ..Limits::default()
     };
-    let mut actions = std::mem::take(&mut out.actions);
-    check_for(&mut actions, &matching, &limits, c.session.protocol).map_err(|e| e.error)?;
-    backer.packet_out(bridge.id, in_port, &out.data, &actions);
+    check_for(&mut out.actions, &matching, &limits, c.session.protocol).map_err(|e| e.error)?;
+    backer.packet_out(bridge.id, in_port, &out);
     Ok(())
 }
 
@@ -488,12 +487,14 @@ fn port_mod(bridge: &mut BridgeState, backer: &mut Backer, pm: &PortMod) -> Resu
             b.config_version += 1;
         }
         backer.touch();
-        let port = port_description(backer, &new, bridge.mac);
-        let status = PortStatus {
-            reason: PortReason::Modify,
-            port,
+        // The configuration first, then what it does to the link.
+        let now = port_description(backer, &new, bridge.mac);
+        let changed = PhyPort {
+            config: now.config,
+            ..description
         };
-        bridge.ofproto.notice(Notice::PortStatus(status));
+        bridge.ofproto.tell_port_mod(link_settled(changed, true));
+        bridge.ofproto.tell_if_changed(now);
     }
     Ok(())
 }

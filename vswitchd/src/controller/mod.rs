@@ -373,11 +373,12 @@ impl Controllers {
     fn tell_notices(&mut self, switch: &mut Switch, mut current: Option<&mut Connection>) {
         for (name, bridge) in &mut switch.bridges {
             for notice in bridge.ofproto.take_notices() {
-                let all = self.connections.values_mut().chain(current.as_deref_mut());
-                for c in all.filter(|c| c.bridge == *name) {
+                let others = self.connections.values_mut().map(|c| (c, false));
+                let all = others.chain(current.as_deref_mut().map(|c| (c, true)));
+                for (c, asked) in all.filter(|(c, _)| c.bridge == *name) {
                     match &notice {
                         Notice::FlowRemoved(m) => c.flow_removed(m),
-                        Notice::PortStatus(m) => c.port_status(m),
+                        Notice::Port(news) => c.port_status(news, asked && news.asked_for),
                     }
                 }
             }

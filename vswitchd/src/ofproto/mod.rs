@@ -8,13 +8,13 @@ mod hidden;
 mod stats;
 mod tables;
 
-pub use stats::{counters_of, duration, port_description};
+pub use stats::{counters_of, duration, link_settled, port_description};
 pub use tables::FlowTableConfig;
 
 use crate::table::{FlowTable, Rule, RuleId};
 use crate::world::BridgeId;
 use clock::Time;
-use openflow::{FlowRemovedReason, OfPort};
+use openflow::{FlowRemovedReason, OfPort, PhyPort, PortReason, PortStatus};
 use packet::Match;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,18 @@ pub enum Notice {
     /// A flow that asked for it is gone.
     FlowRemoved(Box<openflow::FlowRemoved>),
     /// A port came, went or changed.
-    PortStatus(openflow::PortStatus),
+    Port(Box<PortNews>),
+}
+
+/// What became of a port.
+#[derive(Clone, Debug)]
+pub struct PortNews {
+    /// How it is now.
+    pub status: PortStatus,
+    /// As it was last told of.
+    pub before: Option<PhyPort>,
+    /// Somebody asked for it by a port-mod.
+    pub asked_for: bool,
 }
 
 /// The OpenFlow side of a bridge.
@@ -48,7 +59,7 @@ pub struct Ofproto {
     next_rule: u64,
     notices: Vec<Notice>,
     /// Ports as they were last told of.
-    told: BTreeMap<OfPort, openflow::PhyPort>,
+    told: BTreeMap<OfPort, PhyPort>,
     next_expiry: Time,
     /// OFPPC_* bits that controllers have set, by port.
     pub port_config: BTreeMap<OfPort, u32>,
@@ -76,21 +87,37 @@ impl Ofproto {
         std::mem::take(&mut self.notices)
     }
 
-    /// Tells controllers something.
-    pub fn notice(&mut self, notice: Notice) {
-        if let Notice::PortStatus(status) = &notice {
-            let port = status.port.port;
-            match status.reason {
-                openflow::PortReason::Delete => self.told.remove(&port),
-                _ => self.told.insert(port, status.port.clone()),
-            };
-        }
-        self.notices.push(notice);
+    /// Tells controllers what became of a port.
+    pub fn tell_port(&mut self, reason: PortReason, port: PhyPort) {
+        self.tell(PortStatus { reason, port }, false);
     }
 
-    /// Whether the last that was told of this port is true.
-    pub fn was_told(&self, port: &openflow::PhyPort) -> bool {
-        self.told.get(&port.port) == Some(port)
+    /// Tells controllers of a port that some controller's port-mod has changed.
+    pub fn tell_port_mod(&mut self, port: PhyPort) {
+        let reason = PortReason::Modify;
+        self.tell(PortStatus { reason, port }, true);
+    }
+
+    fn tell(&mut self, status: PortStatus, asked_for: bool) {
+        let port = status.port.port;
+        let before = match status.reason {
+            PortReason::Delete => self.told.remove(&port),
+            _ => self.told.insert(port, status.port.clone()),
+        };
+        self.notices.push(Notice::Port(Box::new(PortNews {
+            status,
+            before,
+            asked_for,
+        })));
+    }
+
+    /// Tells controllers how a port is, unless they were told exactly that. Whether they were not.
+    pub fn tell_if_changed(&mut self, port: PhyPort) -> bool {
+        let changed = self.told.get(&port.port) != Some(&port);
+        if changed {
+            self.tell_port(PortReason::Modify, port);
+        }
+        changed
     }
 
     /// When rules are to be looked at for their timeouts; never if none has one.

@@ -13,6 +13,10 @@ use openflow::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// OFPPS_LINK_DOWN and OFPPS_LIVE (OpenFlow 1.5.1 §7.2.1).
+const LINK_DOWN: u32 = 1;
+const LIVE: u32 = 4;
+
 /// OpenFlow's form of a time span, in whole milliseconds as the original counts them.
 pub fn duration(d: std::time::Duration) -> openflow::Duration {
     openflow::Duration {
@@ -169,8 +173,12 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
         hw_addr: [mac[2], mac[3], mac[4], mac[5], mac[6], mac[7]],
         name: port.name.to_string(),
         config: port.config | down,
-        // Live, or link down: a port that is switched off has no link, whatever its wire says.
-        state: if link.admin_up && link.carrier { 4 } else { 1 },
+        // A port that is switched off has no link, whatever its wire says.
+        state: if link.admin_up && link.carrier {
+            LIVE
+        } else {
+            LINK_DOWN
+        },
         curr: link.current.bits().into(),
         advertised: link.advertised.bits().into(),
         supported: link.supported.bits().into(),
@@ -178,4 +186,12 @@ pub fn port_description(backer: &Backer, port: &Port, bridge_mac: u64) -> PhyPor
         curr_speed: kbps(link.speed),
         max_speed: kbps(link.supported.fastest()),
     }
+}
+
+/// The port as it is said to be before the last is known of its link: live only if it `may` be,
+/// which no port is that is configured down or has no link.
+pub fn link_settled(mut port: PhyPort, may: bool) -> PhyPort {
+    let live = may && port.config & port_config::PORT_DOWN == 0 && port.state & LINK_DOWN == 0;
+    port.state = port.state & !LIVE | if live { LIVE } else { 0 };
+    port
 }

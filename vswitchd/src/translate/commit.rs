@@ -89,22 +89,34 @@ impl Layer {
 }
 
 /// Appends what makes a packet that looks like `base` look like `state`, and lets `base` follow.
-/// `seen` says which bits of a changed field count.
+/// `seen` says which bits of a changed field count. True if there is a change that not every datapath
+/// can make: to ARP, to ICMP's type, to what neighbour discovery says.
 pub(super) fn commit(
     base: &mut FlowState,
     state: &FlowState,
     seen: &mut StateMask,
     actions: &mut Vec<Action>,
-) {
+) -> bool {
+    let mut slow = false;
     for (field, layer) in IN_PLACE {
-        if layer.is_in(base) {
-            let before = actions.len();
-            commit_field(field, base, state, seen, actions);
-            if actions.len() > before && matches!(layer, Layer::V4 | Layer::V6 | Layer::Ip) {
-                // Open vSwitch looks at the protocol when it rewrites an IP header.
-                seen.add_all(FieldId::IpProto);
+        if base.get(field) == state.get(field) || !layer.is_in(base) {
+            continue;
+        }
+        // Of a header without a protocol, or with one that could not be reached, nothing is
+        // rewritten, as in Open vSwitch. An ARP packet's protocol is its operation.
+        let protocol = match layer {
+            Layer::V4 | Layer::V6 | Layer::Ip => Some(FieldId::IpProto),
+            Layer::Arp => Some(FieldId::ArpOp),
+            _ => None,
+        };
+        if let Some(protocol) = protocol {
+            seen.add_all(protocol);
+            if state.get(protocol) == 0 {
+                continue;
             }
         }
+        commit_field(field, base, state, seen, actions);
+        slow |= matches!(layer, Layer::Arp | Layer::Icmp4 | Layer::Icmp6 | Layer::Nd);
     }
     if Layer::Mpls.is_in(base) {
         commit_field(FieldId::MplsTtl, base, state, seen, actions);
@@ -112,6 +124,7 @@ pub(super) fn commit(
     commit_vlan(base, state, actions);
     commit_field(FieldId::SkbPriority, base, state, seen, actions);
     commit_field(FieldId::PktMark, base, state, seen, actions);
+    slow
 }
 
 fn commit_field(

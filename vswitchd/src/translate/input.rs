@@ -1,6 +1,6 @@
 //! The front of translation: where a walk begins and what it leaves behind.
 
-use super::frozen::Interner;
+use super::frozen::{Carried, Interner};
 use super::outcome::{Credit, Depend, Outcome};
 use super::trace::Trace;
 use crate::world::{Bridge, BridgeId, World};
@@ -26,6 +26,8 @@ pub struct Input<'a> {
     pub key: &'a PacketKey,
     /// Where it begins.
     pub start: Start<'a>,
+    /// What it carries besides what a datapath tells of it, if not nothing.
+    pub carried: Option<&'a Carried>,
     /// Whether the walk is to be written down.
     pub trace: bool,
 }
@@ -87,6 +89,9 @@ pub fn translate(world: &World, interner: &mut Interner, input: &Input<'_>) -> O
         (Start::Port(bridge, port) | Start::Actions(bridge, port, _), _) => (bridge, port),
     };
     let bridge = world.bridge(bridge_id)?;
+    if let Some(carried) = input.carried {
+        carried.restore(&mut state);
+    }
     state.set(FieldId::InPortOxm, in_port.0.into());
     state.set(FieldId::ActsetOutput, OfPort::UNSET.0.into());
 

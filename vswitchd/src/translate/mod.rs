@@ -23,7 +23,7 @@ mod output;
 mod pipeline;
 mod trace;
 
-pub use frozen::{Frozen, FrozenTable, Interner};
+pub use frozen::{Carried, Frozen, FrozenTable, Interner};
 pub use input::{Input, Start, translate};
 pub use outcome::{Credit, Depend, Effect, Outcome};
 pub use output::packet_in_metadata;

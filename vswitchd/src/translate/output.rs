@@ -14,12 +14,15 @@ use packet::{FieldId, Match, Owner, TUNNEL_WORDS};
 impl Walk<'_> {
     /// Makes the datapath's packet look as it should.
     pub(super) fn commit(&mut self) {
-        commit(
+        let slow = commit(
             &mut self.base,
             &self.state,
             &mut self.seen,
             &mut self.out.actions,
         );
+        if slow {
+            self.out.slow.get_or_insert(hal::SlowPath::Action);
+        }
     }
 
     pub(super) fn in_port(&self) -> OfPort {

@@ -34,6 +34,14 @@ impl Walk<'_> {
     /// All tables of a bridge, for a packet that came in by `in_port`.
     pub(super) fn run_pipeline(&mut self, in_port: OfPort) {
         self.run_table(in_port, 0, true);
+        // The action set is done in the name of the first rule.
+        let first = self.out.credits.iter().find_map(|credit| match credit {
+            Credit::Rule(rule) => Some(rule.cookie),
+            _ => None,
+        });
+        if let Some(cookie) = first.filter(|_| self.depth == 0 && self.freezing.is_none()) {
+            self.cookie = cookie;
+        }
         self.run_action_set();
         self.finish_freezing();
     }
@@ -622,6 +630,7 @@ impl Walk<'_> {
             return;
         }
         self.seen.add_all(FieldId::IpTtl);
+        self.seen.add_all(FieldId::IpProto);
         let ttl = self.state.get(FieldId::IpTtl);
         if ttl > 1 {
             self.state.set(FieldId::IpTtl, ttl - 1);

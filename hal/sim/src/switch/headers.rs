@@ -288,6 +288,8 @@ impl Headers {
             return None;
         }
         self.padding = padding;
+        self.source6 = number(&ip.source());
+        self.destination6 = number(&ip.destination());
         let mut next = ip.next_header().0;
         let (mut skipped, mut fragment) = (0, 0);
         loop {
@@ -320,8 +322,6 @@ impl Headers {
                 _ => break,
             }
         }
-        self.source6 = number(&ip.source());
-        self.destination6 = number(&ip.destination());
         self.flow_label = ip.flow_label().value();
         self.tos = ip.traffic_class();
         self.ttl = ip.hop_limit();
