@@ -29,7 +29,7 @@ enum Asked {
     /// `ufid:...`.
     One(Ufid),
     /// `in_port(1),...`: flows that have packets in common with it.
-    Datapath(PacketKey, FlowMask),
+    Datapath(Box<(PacketKey, FlowMask)>),
     /// `in_port=1,tcp`: flows within it.
     OpenFlow(Box<packet::Match>),
 }
@@ -46,7 +46,7 @@ impl Asked {
         if text.contains('(') {
             let number = |name: &str| ports.iter().find(|(_, n)| *n == name).map(|(n, _)| *n);
             let flow = packet::odp::parse_flow(text, &number).map_err(|e| e.to_string())?;
-            return Ok(Asked::Datapath(flow.0, flow.1));
+            return Ok(Asked::Datapath(Box::new(flow)));
         }
         parse_filter(text, ports).map(Box::new).map(Asked::OpenFlow)
     }
@@ -55,7 +55,8 @@ impl Asked {
         match self {
             Asked::All => true,
             Asked::One(ufid) => *ufid == flow.ufid,
-            Asked::Datapath(key, mask) => {
+            Asked::Datapath(asked) => {
+                let (key, mask) = &**asked;
                 let both = |key: &PacketKey| key.masked(mask).masked(&flow.mask);
                 both(key) == both(&flow.key)
             }
