@@ -756,30 +756,29 @@ impl Switch {
     }
 
     /// Gives each bridge its address and identity: what the configuration says, or the lowest
-    /// address of its ports.
+    /// address of its ports, or one of its own.
     pub(crate) fn choose_addresses(&mut self) {
         for bridge in self.bridges.values_mut() {
             let own = |i: &&Interface| i.config.name == bridge.config.name;
-            let macs = bridge
-                .interfaces
-                .values()
-                .filter(|i| !own(i))
-                .filter_map(|i| {
-                    let mac = i.port.as_ref()?.link().mac;
-                    (mac != 0 && mac >> 40 & 1 == 0 && i.config.kind != "internal").then_some(mac)
-                });
             let local = bridge
                 .interfaces
                 .values()
                 .find(own)
                 .and_then(|i| i.port.clone());
-            let local_mac = local.as_ref().map(|p| p.link().mac);
-            let chosen = bridge
-                .config
-                .hwaddr
-                .or(macs.min())
-                .or(local_mac)
-                .unwrap_or(0);
+            let asked = bridge.config.hwaddr.filter(|mac| {
+                let name = &bridge.config.name;
+                if *mac == 0 {
+                    tracing::error!(target: "bridge", "bridge {name}: cannot set MAC address to zero");
+                } else if is_multicast(*mac) {
+                    let mac = packet::odp::format_mac(*mac);
+                    tracing::error!(target: "bridge",
+                        "bridge {name}: cannot set MAC address to multicast address {mac}");
+                }
+                *mac != 0 && !is_multicast(*mac)
+            });
+            let chosen = asked
+                .or_else(|| bridge.lowest_address())
+                .unwrap_or_else(|| address_of(bridge.config.uuid));
             if let Some(local) = local
                 && local.link().mac != chosen
                 && let Err(e) = local.set_mac(chosen)
@@ -787,7 +786,12 @@ impl Switch {
                 tracing::warn!(target: "bridge", "{}: {e}", bridge.config.name);
             }
             bridge.mac = chosen;
-            bridge.ofproto.datapath_id = bridge.config.datapath_id.unwrap_or(chosen);
+            let id = bridge.config.datapath_id.unwrap_or(chosen);
+            if id != bridge.ofproto.datapath_id {
+                let name = &bridge.config.name;
+                tracing::info!(target: "bridge", "bridge {name}: using datapath ID {id:016x}");
+                bridge.ofproto.datapath_id = id;
+            }
         }
     }
 
@@ -883,7 +887,7 @@ fn set_up_port(bridge: &str, config: &InterfaceConfig, port: &dyn PacketPort) {
         tracing::error!(target: "bridge",
             "interface {name}: ignoring mac in Interface record (use Bridge record to set local \
              port's mac)");
-    } else if mac >> 40 & 1 != 0 {
+    } else if is_multicast(mac) {
         tracing::error!(target: "bridge",
             "interface {name}: cannot set MAC to multicast address");
     } else if mac == 0 {
@@ -893,6 +897,29 @@ fn set_up_port(bridge: &str, config: &InterfaceConfig, port: &dyn PacketPort) {
     {
         tracing::error!(target: "bridge", "interface {name}: setting MAC failed ({e})");
     }
+}
+
+const GROUP_BIT: u64 = 1 << 40;
+const LOCAL_BIT: u64 = 2 << 40;
+
+fn is_multicast(mac: u64) -> bool {
+    mac & GROUP_BIT != 0
+}
+
+/// Whether a port's address can be its bridge's too: it is the port's alone in the whole world, and
+/// none that protocols between switches are spoken to (Extreme's EDP and EAPS).
+fn is_global(mac: u64) -> bool {
+    let protocol = matches!(mac, 0xe0_2b00_0000 | 0xe0_2b00_0004 | 0xe0_2b00_0006);
+    mac != 0 && mac & (GROUP_BIT | LOCAL_BIT) == 0 && !protocol
+}
+
+/// The address of a bridge whose ports have none for it: its row's id marked as locally
+/// administered, so that it is the same whenever the switch starts. Open vSwitch keeps the id in
+/// words of the machine's order, and has bridges with these addresses in the field.
+fn address_of(bridge: ovsdb::Uuid) -> u64 {
+    let [a, b, c, d, _, _, e, f, ..] = *bridge.bytes();
+    let mac = u64::from_be_bytes([0, 0, d, c, b, a, f, e]);
+    mac & !GROUP_BIT | LOCAL_BIT
 }
 
 fn configure_backer(backer: &mut Backer, settings: &Settings) {
@@ -934,6 +961,16 @@ impl BridgeState {
         });
         self.numbers.insert(config.name.clone(), n);
         OfPort(n)
+    }
+
+    /// The lowest address among those that its ports can lend it. A port of several interfaces is
+    /// known by the first of them.
+    fn lowest_address(&self) -> Option<u64> {
+        let ports = self.bundles.values();
+        let first = ports.filter_map(|(_, port)| port.interfaces.keys().next());
+        let others = first.filter(|name| **name != self.config.name);
+        let opened = others.filter_map(|name| self.interfaces.get(name)?.port.as_ref());
+        opened.map(|p| p.link().mac).filter(|m| is_global(*m)).min()
     }
 
     /// The interface with this OpenFlow number.
