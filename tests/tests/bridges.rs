@@ -52,3 +52,37 @@ fn its_address_is_the_lowest_global_one_of_its_ports_or_made_from_its_id() {
         assert!(log.contains(line), "{line} in\n{log}");
     }
 }
+
+#[test]
+fn ports_that_cannot_be_had_say_why() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    for (settings, why) in [
+        (
+            "type=patch options:peer=q",
+            "q: patch peer must not be self",
+        ),
+        ("type=patch", "q: patch type requires valid 'peer' argument"),
+        (
+            "type=patch options:peer=r options:tos=1",
+            "q: patch type takes only a 'peer' argument",
+        ),
+        (
+            "type=bogus",
+            "could not open network device q (Address family not supported by protocol)",
+        ),
+    ] {
+        let add = format!("add-port br0 q -- set interface q {settings}");
+        let done = switch.vsctl(&add);
+        let said = format!("Error detected while setting up 'q': {why}.");
+        assert!(done.err.contains(&said), "{settings}: {}", done.err);
+        assert_eq!(get(&switch, "interface q ofport"), "-1", "{settings}");
+        assert_eq!(get(&switch, "interface q error"), why);
+        switch.vsctl("del-port q").ok();
+    }
+    // What floods goes to none that could not be had.
+    switch.vsctl("--no-wait add-port br0 q -- set interface q type=patch options:peer=q");
+    switch.ofctl("add-flow br0 actions=NORMAL").ok();
+    let trace = switch.appctl("ofproto/trace br0 in_port=1").ok();
+    assert!(trace.contains("Datapath actions: 100\n"), "{trace}");
+}

@@ -228,10 +228,15 @@ impl Provider for LocalProvider {
                 Ok(Opened::Port(Arc::new(port)))
             }
             "hal" => device_port(request).map(Opened::Device),
-            kind => Err(format!(
-                "could not create network device {} of unknown type {kind}",
-                request.name
-            )),
+            kind => {
+                let name = request.name;
+                tracing::warn!(target: "netdev",
+                    "could not create netdev {name} of unknown type {kind}");
+                Err(format!(
+                    "could not open network device {name} (Address family not supported by \
+                     protocol)"
+                ))
+            }
         }
     }
 

@@ -516,12 +516,7 @@ impl Switch {
         let now = self.clock.now();
         let target = match config.kind.as_str() {
             "patch" => {
-                if config.options.get("peer").is_none_or(String::is_empty) {
-                    return Err(format!(
-                        "{}: patch type requires valid 'peer' argument",
-                        config.name
-                    ));
-                }
+                check_patch(config)?;
                 PortTarget::Patch {
                     peer: None,
                     counters: Arc::new(PatchCounters::default()),
@@ -896,6 +891,22 @@ fn set_up_port(bridge: &str, config: &InterfaceConfig, port: &dyn PacketPort) {
         && let Err(e) = port.set_mac(mac)
     {
         tracing::error!(target: "bridge", "interface {name}: setting MAC failed ({e})");
+    }
+}
+
+/// Whether a patch port's options can be had.
+fn check_patch(config: &InterfaceConfig) -> Result<(), String> {
+    let name = &config.name;
+    match config.options.get("peer") {
+        None => Err(format!("{name}: patch type requires valid 'peer' argument")),
+        Some(peer) if peer.is_empty() => {
+            Err(format!("{name}: patch type requires valid 'peer' argument"))
+        }
+        Some(_) if config.options.len() > 1 => {
+            Err(format!("{name}: patch type takes only a 'peer' argument"))
+        }
+        Some(peer) if peer == name => Err(format!("{name}: patch peer must not be self")),
+        Some(_) => Ok(()),
     }
 }
 
