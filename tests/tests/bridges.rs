@@ -1,6 +1,7 @@
 //! What a bridge says of itself, and ports that it cannot have.
 
-use end_to_end::{Make, Switch};
+use end_to_end::{Make, Switch, within};
+use std::time::Duration;
 
 /// A column, as `ovs-vsctl get` shows it, without quotes.
 fn get(switch: &Switch, column: &str) -> String {
@@ -85,4 +86,16 @@ fn ports_that_cannot_be_had_say_why() {
     switch.ofctl("add-flow br0 actions=NORMAL").ok();
     let trace = switch.appctl("ofproto/trace br0 in_port=1").ok();
     assert!(trace.contains("Datapath actions: 100\n"), "{trace}");
+}
+
+#[test]
+fn versions_are_in_the_database() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    within(Duration::from_secs(30), || {
+        let bridge = get(&switch, "bridge br0 datapath_version") == "<built-in>";
+        let dpdk = get(&switch, "open_vswitch . dpdk_version") == "none";
+        (bridge && dpdk).then_some(())
+    })
+    .expect("the versions of what moves packets");
 }

@@ -308,6 +308,7 @@ impl Daemon {
                 cell("datapath_types", strings(provider.datapath_types())),
                 cell("iface_types", strings(provider.interface_types())),
                 cell("dpdk_initialized", Datum::set([false])),
+                cell("dpdk_version", Datum::set(["none"])),
             ];
             status::write(&root_cells, &view, &mut txn);
         }

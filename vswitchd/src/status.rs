@@ -37,12 +37,17 @@ pub fn status(switch: &Switch, controllers: &[Cell]) -> Vec<Cell> {
     let mut out = controllers.to_vec();
     for bridge in switch.bridges.values() {
         let id = format!("{:016x}", bridge.ofproto.datapath_id);
-        out.push(Cell {
-            table: "Bridge",
-            row: bridge.config.uuid,
-            column: "datapath_id",
-            value: some(Some(id.as_str())),
-        });
+        let mut put = |column, value| {
+            out.push(Cell {
+                table: "Bridge",
+                row: bridge.config.uuid,
+                column,
+                value,
+            });
+        };
+        put("datapath_id", some(Some(id.as_str())));
+        // The software that moves packets is no module with a version of its own.
+        put("datapath_version", some(Some("<built-in>")));
         for interface in bridge.interfaces.values() {
             interface_status(bridge, interface, &mut out);
         }
