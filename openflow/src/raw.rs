@@ -82,6 +82,11 @@ impl Kind {
         )
     }
 
+    /// Whether it asks for statistics.
+    pub fn is_stats_request(self) -> bool {
+        self.is_stats() && !self.is_stats_reply()
+    }
+
     /// Whether it is a statistics reply, which may come in parts.
     pub fn is_stats_reply(self) -> bool {
         matches!(

@@ -207,49 +207,84 @@ fn what_the_switch_cannot_do_is_refused_by_name() {
     assert!(!flows.contains("actions="), "{flows}");
 }
 
-#[test]
-fn an_unknown_action_gets_the_specified_error_over_the_socket() {
+/// What the bridge answers to a message: the type of its answer and what stands behind its header.
+#[track_caller]
+fn answer(switch: &Switch, message: &[u8]) -> (u8, Vec<u8>) {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
-    let switch = bridge();
     let mut socket = UnixStream::connect(switch.path("br0.mgmt")).expect("the bridge's socket");
     socket
         .set_read_timeout(Some(std::time::Duration::from_secs(30)))
         .expect("a deadline");
-    // OFPT_HELLO of OpenFlow 1.0, then a flow with an action of type 0x0999 (§5.3.3 of 1.0.0).
-    socket.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).expect("hello");
-    let mut message = vec![1, 14, 0, 80, 0, 0, 0, 9];
-    message.extend_from_slice(&0x003f_ffffu32.to_be_bytes());
-    message.resize(72, 0);
-    message[64..70].fill(0xff);
-    message.extend_from_slice(&[0x09, 0x99, 0, 8, 0, 0, 0, 0]);
-    socket.write_all(&message).expect("a flow");
-    let mut next = || {
+    // OFPT_HELLO of the message's version.
+    socket
+        .write_all(&[message[0], 0, 0, 8, 0, 0, 0, 1])
+        .expect("hello");
+    socket.write_all(message).expect("a message");
+    loop {
         let mut header = [0; 8];
         socket.read_exact(&mut header).expect("a message");
         let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
         let mut body = vec![0; length - 8];
         socket.read_exact(&mut body).expect("its body");
-        (header, body)
-    };
-    let (header, body) = loop {
-        let (header, body) = next();
-        if header[1] == 1 {
-            break (header, body);
+        if header[1] != 0 {
+            assert_eq!(header[4..], message[4..8], "an unasked message: {header:?}");
+            return (header[1], body);
         }
-        assert!(
-            matches!(header[1], 0 | 2 | 5),
-            "an unasked message: {header:?}"
-        );
-    };
-    assert_eq!(
-        header[4..],
-        [0, 0, 0, 9],
-        "the error names the flow's message"
-    );
+    }
+}
+
+#[test]
+fn an_unknown_action_gets_the_specified_error_over_the_socket() {
+    let switch = bridge();
+    // A flow of OpenFlow 1.0 with an action of type 0x0999 (§5.3.3 of 1.0.0).
+    let mut message = vec![1, 14, 0, 80, 0, 0, 0, 9];
+    message.extend_from_slice(&0x003f_ffffu32.to_be_bytes());
+    message.resize(72, 0);
+    message[64..70].fill(0xff);
+    message.extend_from_slice(&[0x09, 0x99, 0, 8, 0, 0, 0, 0]);
+    let (kind, body) = answer(&switch, &message);
     // OFPET_BAD_ACTION, OFPBAC_BAD_TYPE, then the start of what was wrong.
-    assert_eq!(body[..4], [0, 2, 0, 0], "{body:?}");
+    assert_eq!((kind, &body[..4]), (1, &[0, 2, 0, 0][..]), "{body:?}");
     assert_eq!(body[4..12], message[..8]);
+}
+
+#[test]
+fn statistics_of_what_the_switch_does_not_have_are_refused_as_such() {
+    let switch = bridge();
+    // OFPMP_GROUP_FEATURES and OFPMP_METER_FEATURES of 1.3, a type that nobody has, and Nicira's
+    // flow monitor in 1.0.
+    let multipart = |n: u8| [4, 18, 0, 16, 0, 0, 0, 9, 0, n, 0, 0, 0, 0, 0, 0].to_vec();
+    let monitor = [
+        &[1, 16, 0, 24, 0, 0, 0, 9, 0xff, 0xff, 0, 0][..],
+        &[0, 0, 0x23, 0x20, 0, 0, 0, 2, 0, 0, 0, 0],
+    ];
+    for message in [multipart(8), multipart(11), multipart(99), monitor.concat()] {
+        let (kind, body) = answer(&switch, &message);
+        // OFPET_BAD_REQUEST, OFPBRC_BAD_STAT (since 1.3 OFPBRC_BAD_MULTIPART).
+        let error = (kind, &body[..4]);
+        assert_eq!(error, (1, &[0, 1, 0, 2][..]), "to {message:02x?}");
+    }
+}
+
+#[test]
+fn flows_name_no_meters_and_groups_that_do_not_exist() {
+    let switch = bridge();
+    for (actions, error) in [
+        ("meter:1,2", "OFPMMFC_INVALID_METER"),
+        ("group:1", "OFPBAC_BAD_OUT_GROUP"),
+        ("clone(group:1)", "OFPBAC_BAD_OUT_GROUP"),
+    ] {
+        let words = format!("-O OpenFlow13 add-flow br0 actions={actions}");
+        let refused = switch.ofctl(&words);
+        assert!(refused.err.contains(error), "{words}: {refused:?}");
+    }
+    let frame = hex(&udp());
+    let out = "-O OpenFlow13 packet-out br0";
+    let refused = switch.ofctl(&format!("{out} in_port=1,packet={frame},actions=group:1"));
+    assert!(refused.err.contains("OFPBAC_BAD_OUT_GROUP"), "{refused:?}");
+    let flows = switch.ofctl("dump-flows br0").ok();
+    assert!(!flows.contains("actions="), "{flows}");
 }
 
 #[test]

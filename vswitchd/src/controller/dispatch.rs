@@ -3,7 +3,7 @@
 use super::Controllers;
 use super::connection::{Connection, ConnectionKind, default_async};
 use crate::backer::Backer;
-use crate::ofproto::{TABLES, duration, link_settled, port_description};
+use crate::ofproto::{TABLES, check_names, duration, link_settled, port_description};
 use crate::switch::{BridgeState, Switch};
 use crate::world::{FragHandling, Port, port_config};
 use daemon::log::{Level, RateLimit};
@@ -263,6 +263,9 @@ fn handle(
             };
             c.reply(xid, &reply);
         }
+        // Statistics of what the switch does not have.
+        M::MonitorRequest(_) => return Err(OfError::OFPBRC_BAD_STAT),
+        M::Held { kind, .. } if kind.is_stats_request() => return Err(OfError::OFPBRC_BAD_STAT),
         // Replies that nobody asked for, and requests for what the switch does not have.
         _ => return Err(OfError::OFPBRC_BAD_TYPE),
     }
@@ -445,6 +448,7 @@ fn packet_out(
         ..Limits::default()
     };
     check_for(&mut out.actions, &matching, &limits, c.session.protocol).map_err(|e| e.error)?;
+    check_names(&out.actions)?;
     backer.packet_out(bridge.id, in_port, &out);
     Ok(())
 }

@@ -34,12 +34,13 @@ pub(super) fn uses_group(actions: &[Action], group: u32) -> bool {
         })
 }
 
-/// Whether actions send to any group.
-fn names_a_group(actions: &[Action]) -> bool {
-    actions.iter().any(|a| match a {
-        Action::Group(_) => true,
-        Action::WriteActions(inner) | Action::Clone(inner) => names_a_group(inner),
-        _ => false,
+/// Whether the groups and meters that actions name exist. There are none yet, so none does.
+pub fn check_names(actions: &[Action]) -> Result<(), OfError> {
+    actions.iter().try_for_each(|a| match a {
+        Action::Meter(_) => Err(OfError::OFPMMFC_INVALID_METER),
+        Action::Group(_) => Err(OfError::OFPBAC_BAD_OUT_GROUP),
+        Action::WriteActions(inner) | Action::Clone(inner) => check_names(inner),
+        _ => Ok(()),
     })
 }
 
@@ -55,13 +56,15 @@ impl Ofproto {
         fm: &FlowMod,
         now: Time,
     ) -> Result<(), OfError> {
-        // There are no groups yet, so none that a flow names exists.
-        if names_a_group(&fm.actions) {
-            return Err(OfError::OFPBAC_BAD_OUT_GROUP);
-        }
         match fm.command {
-            FlowCommand::Add => self.add(backer, fm, now),
-            FlowCommand::Modify | FlowCommand::ModifyStrict => self.modify(backer, fm, now),
+            FlowCommand::Add => {
+                check_names(&fm.actions)?;
+                self.add(backer, fm, now)
+            }
+            FlowCommand::Modify | FlowCommand::ModifyStrict => {
+                check_names(&fm.actions)?;
+                self.modify(backer, fm, now)
+            }
             FlowCommand::Delete | FlowCommand::DeleteStrict => {
                 self.delete(backer, fm, now);
                 Ok(())
