@@ -105,7 +105,6 @@ fn put_as_loads(w: &mut Writer, field: FieldId, value: u128, mask: u128, second:
     if second || oxm::short_header(field) == 0 {
         let whole = (mask != field.full()).then_some(mask);
         put(w, R::RegLoad2, v, |w| {
-            w.zeros(6);
             oxm::put_entry(w, field, 0, value, whole);
         });
         return;
