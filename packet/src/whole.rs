@@ -1,7 +1,7 @@
 //! The mask of everything that one packet has.
 
 use crate::key::{FlowMask, PacketKey};
-use crate::layout::{MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC};
+use crate::layout::{CT_STATE, MPLS_LSE, ND_RESERVED, TP_DST, TP_SRC};
 use crate::parse::{ethertype, frag, ipproto, vlan_limit};
 use crate::table::FieldId::{self, *};
 
@@ -9,6 +9,8 @@ use crate::table::FieldId::{self, *};
 /// packets that have the same headers and the same metadata.
 pub fn whole_mask(key: &PacketKey) -> FlowMask {
     let mut mask = FlowMask::ANY;
+    // Of a connection's state there are eight bits.
+    CT_STATE.set(&mut mask.words, 0xff);
     let mut add = |fields: &[FieldId]| fields.iter().for_each(|f| mask.add_all(*f));
     add(&[
         RecircId,
@@ -17,7 +19,6 @@ pub fn whole_mask(key: &PacketKey) -> FlowMask {
         PacketType,
         SkbPriority,
         PktMark,
-        CtState,
         CtZone,
         CtMark,
         CtLabel,

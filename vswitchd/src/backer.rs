@@ -24,8 +24,8 @@ use crate::translate::{
 use crate::world::{BridgeId, World};
 use clock::{Clock, Time};
 use hal::{
-    Action, Datapath, Execute, FlowPut, FlowStats, RecircId, Ufid, Upcall, UpcallKind, UserCookie,
-    Work,
+    Action, Datapath, Execute, FlowEntry, FlowPut, FlowStats, RecircId, Ufid, Upcall, UpcallKind,
+    UserCookie, Work,
 };
 use openflow::{Cookie, OfPort, TableId};
 use packet::{FieldId, FlowMask, FlowState, Mixer, Packet, PacketKey};
@@ -75,6 +75,27 @@ impl Default for FlowLimits {
             max_idle: Duration::from_secs(10),
             flow_limit: 200_000,
             max_revalidator: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What `upcall/*` and `revalidator/*` switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    /// Flows match no more than was looked at; otherwise they match whole packets.
+    pub megaflows: bool,
+    /// Visits know flows by their identifiers; otherwise they look at them whole.
+    pub ufids: bool,
+    /// No flow is visited, whatever changes. Packets follow the tables as they were then.
+    pub paused: bool,
+}
+
+impl Default for Modes {
+    fn default() -> Modes {
+        Modes {
+            megaflows: true,
+            ufids: true,
+            paused: false,
         }
     }
 }
@@ -133,8 +154,8 @@ pub struct Backer {
     pub offload: offload::Engine,
     /// How flows are kept.
     pub limits: FlowLimits,
-    /// Flows match no more than was looked at; otherwise they match whole packets.
-    megaflows: bool,
+    /// How flows are made and looked after, for tests and for people who look closely.
+    modes: Modes,
     /// How many flows there have been.
     history: FlowHistory,
     /// Table counters by bridge and table.
@@ -187,7 +208,7 @@ impl Backer {
             current: World::default(),
             offload: offload::Engine::new(clock.clone()),
             limits: FlowLimits::default(),
-            megaflows: true,
+            modes: Modes::default(),
             history: FlowHistory::default(),
             table_counters: BTreeMap::new(),
             next_visit: clock.now(),
@@ -217,16 +238,22 @@ impl Backer {
 
     /// When there will be something to do without anything happening.
     pub fn next_deadline(&self) -> Time {
-        if self.changed || self.pass.is_some() || !self.upcalls.is_empty() {
+        let pass = self.changed || self.pass.is_some();
+        if pass && !self.modes.paused || !self.upcalls.is_empty() {
             return self.clock.now();
         }
-        self.next_visit.min(self.offload.next_deadline())
+        let visit = if self.modes.paused {
+            Time::NEVER
+        } else {
+            self.next_visit
+        };
+        visit.min(self.offload.next_deadline())
     }
 
     /// Does what there is to do, a bounded amount of it. True if there may be more.
     pub fn run(&mut self) -> bool {
         let now = self.clock.now();
-        if self.pass.is_none() && (self.changed || now >= self.next_visit) {
+        if !self.modes.paused && self.pass.is_none() && (self.changed || now >= self.next_visit) {
             self.begin_pass(now);
         }
         self.continue_pass(PASS_STEP, now);
@@ -244,7 +271,7 @@ impl Backer {
             // What this packet teaches, the next one must see.
             learned = self.upcall(upcall);
         }
-        busy || self.changed
+        busy || self.changed && !self.modes.paused
     }
 
     fn run_offload(&mut self) {
@@ -382,18 +409,28 @@ impl Backer {
 
     /// What a flow for a packet like this one matches.
     fn mask_of(&self, outcome: &Outcome, key: &PacketKey) -> FlowMask {
-        if self.megaflows {
+        if self.modes.megaflows {
             outcome.megaflow_mask()
         } else {
             packet::whole_mask(key)
         }
     }
 
-    /// Says whether flows match no more than was looked at (`upcall/enable-megaflows`), and
-    /// begins anew.
-    pub fn set_megaflows(&mut self, on: bool) {
-        self.megaflows = on;
-        self.purge();
+    /// How flows are made and looked after.
+    pub fn modes(&self) -> Modes {
+        self.modes
+    }
+
+    /// Makes and looks after flows otherwise. Flows that match otherwise begin anew.
+    pub fn set_modes(&mut self, modes: Modes) {
+        let was = std::mem::replace(&mut self.modes, modes);
+        if modes.paused {
+            // What has begun ends first.
+            self.continue_pass(usize::MAX, self.clock.now());
+        }
+        if modes.megaflows != was.megaflows {
+            self.purge();
+        }
     }
 
     fn install(&mut self, key: &PacketKey, outcome: Outcome, actions: Arc<[Action]>, now: Time) {
@@ -578,6 +615,9 @@ impl Backer {
             self.remove(ufid);
             return VISIT_COST;
         };
+        if pass.visit && !self.modes.ufids {
+            self.log_visit(&entry, now);
+        }
         self.push_flow(entry.flow.ufid, &entry.stats);
         self.offload.observe(ufid, &entry.stats);
         let used = entry.stats.used.unwrap_or(created).max(created);
@@ -588,6 +628,15 @@ impl Backer {
             return TRANSLATE_COST;
         }
         VISIT_COST
+    }
+
+    /// Says which flow is visited, to those who debug.
+    fn log_visit(&self, entry: &FlowEntry, now: Time) {
+        if tracing::event_enabled!(target: "dpif", tracing::Level::DEBUG) {
+            let kind = self.datapath.kind();
+            let shown = crate::text::flow(entry, now);
+            tracing::debug!(target: "dpif", "{kind}@ovs-{kind}: flow_dump {shown}");
+        }
     }
 
     /// Pushes the statistics of all flows, so that what is read next is current.

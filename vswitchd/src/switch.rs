@@ -3,7 +3,7 @@
 //! No sockets and no database here: the configuration comes as [`Step`]s, OpenFlow as values,
 //! status goes out as values.
 
-use crate::backer::Backer;
+use crate::backer::{Backer, Modes};
 use crate::bare::BareDatapath;
 use crate::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig, Settings, Step, diff};
 use crate::controller::FAIL_OPEN_PRIORITY;
@@ -98,6 +98,8 @@ pub struct Switch {
     running: Desired,
     /// When learned addresses are looked at for their age.
     next_aging: Time,
+    /// How datapaths make and look after flows.
+    modes: Modes,
     /// OpenFlow numbers that interfaces had under an earlier process.
     numbers: BTreeMap<String, u32>,
     next_bridge: u32,
@@ -115,6 +117,7 @@ impl Switch {
             bridges: BTreeMap::new(),
             running: Desired::default(),
             next_aging: Time::ZERO,
+            modes: Modes::default(),
             numbers: BTreeMap::new(),
             next_bridge: 0,
             next_bundle: 0,
@@ -160,6 +163,20 @@ impl Switch {
     /// Begins to watch the host's devices.
     pub fn watch_devices(&mut self) -> Option<Box<dyn hal::DeviceWatch>> {
         self.provider.watch_devices()
+    }
+
+    /// How datapaths make and look after flows.
+    pub fn modes(&self) -> Modes {
+        self.modes
+    }
+
+    /// Says how all datapaths make and look after flows, those to come too; only those that are
+    /// there pause.
+    pub fn set_modes(&mut self, modes: Modes) {
+        self.modes = modes;
+        for backer in self.backers.values_mut() {
+            backer.set_modes(modes);
+        }
     }
 
     /// The configuration in force.
@@ -301,6 +318,10 @@ impl Switch {
                 Ok(datapath) => {
                     let mut backer = Backer::new(self.clock.clone(), datapath);
                     configure_backer(&mut backer, &self.running.settings);
+                    backer.set_modes(Modes {
+                        paused: false,
+                        ..self.modes
+                    });
                     self.backers.insert(kind.clone(), backer);
                 }
                 Err(why) => {

@@ -14,6 +14,7 @@ use packet::{FlowState, Packet, compose};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use vswitchd::backer::Modes;
 use vswitchd::config::{BridgeConfig, Desired, InterfaceConfig, PortConfig};
 use vswitchd::ports::{Opened, PortRequest, Provider};
 use vswitchd::switch::Switch;
@@ -335,7 +336,10 @@ fn without_megaflows_a_flow_is_for_one_packet() {
         let mut switch = switch();
         add(&mut switch, "in_port=1,actions=output:2");
         let backer = switch.backers.get_mut("dummy").unwrap();
-        backer.set_megaflows(on);
+        backer.set_modes(Modes {
+            megaflows: on,
+            ..Modes::default()
+        });
         for mac in [1u128, 2] {
             let mut s = FlowState::default();
             s.set(packet::FieldId::EthSrc, mac);
@@ -346,7 +350,10 @@ fn without_megaflows_a_flow_is_for_one_packet() {
         }
         let backer = switch.backers.get_mut("dummy").unwrap();
         assert_eq!(backer.datapath.flows().len(), flows);
-        backer.set_megaflows(!on);
+        backer.set_modes(Modes {
+            megaflows: !on,
+            ..Modes::default()
+        });
         assert_eq!(backer.datapath.flows().len(), 0);
     }
 }

@@ -167,3 +167,45 @@ pub(super) fn offload_show(switch: &mut Switch, _: &[String], format: Format) ->
         Format::Json => Answer::Json(documents.into()),
     })
 }
+
+/// What the datapath does of what Open vSwitch asks of datapaths.
+const FEATURES: [(&str, &str); 27] = [
+    ("Masked set action", "Yes"),
+    ("Tunnel push pop", "No"),
+    ("Ufid", "Yes"),
+    ("Truncate action", "Yes"),
+    ("Clone action", "Yes"),
+    ("Sample nesting", "10"),
+    ("Conntrack eventmask", "No"),
+    ("Conntrack clear", "No"),
+    ("Max dp_hash algorithm", "1"),
+    ("Check pkt length action", "No"),
+    ("Conntrack timeout policy", "No"),
+    ("Explicit Drop action", "No"),
+    ("Optimized Balance TCP mode", "No"),
+    ("Conntrack all-zero IP SNAT", "No"),
+    ("MPLS Label add", "No"),
+    ("psample action", "No"),
+    ("Max VLAN headers", "2"),
+    ("Max MPLS depth", "3"),
+    ("Recirc", "Yes"),
+    ("CT state", "No"),
+    ("CT zone", "No"),
+    ("CT mark", "No"),
+    ("CT label", "No"),
+    ("CT state NAT", "No"),
+    ("CT orig tuple", "No"),
+    ("CT orig tuple for IPv6", "No"),
+    ("IPv6 ND Extension", "Yes"),
+];
+
+pub(super) fn show_features(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
+    let name = args.last().map(String::as_str).unwrap_or_default();
+    if !switch.bridges.contains_key(name) {
+        return Err("no such bridge".into());
+    }
+    let lines = FEATURES
+        .iter()
+        .map(|(what, how)| format!("{what}: {how}\n"));
+    text(lines.collect::<String>())
+}

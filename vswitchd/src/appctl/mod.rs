@@ -9,6 +9,7 @@ mod fdb;
 mod netdev_dummy;
 mod offload;
 mod trace;
+mod upcall;
 
 use crate::switch::Switch;
 use daemon::control::{Answer, Commands, Format};
@@ -56,6 +57,12 @@ static COMMANDS: &[Command] = &[
     ),
     command("dpif/offload/show", "", (0, 0), dpif::offload_show),
     command("dpif/show", "", (0, 0), dpif::show),
+    command(
+        "dpif/show-dp-features",
+        "bridge",
+        (1, 1),
+        dpif::show_features,
+    ),
     command("fdb/add", "bridge port vlan mac", (4, 4), fdb::add),
     command("fdb/del", "bridge vlan mac", (3, 3), fdb::del),
     command("fdb/flush", "[bridge]", (0, 1), fdb::flush),
@@ -95,18 +102,30 @@ static COMMANDS: &[Command] = &[
         (2, ANY),
         trace::trace_packet_out,
     ),
-    command("revalidator/purge", "", (0, 0), purge),
-    command("revalidator/wait", "", (0, 0), revalidate),
-    command("upcall/disable-megaflows", "", (0, 0), disable_megaflows),
-    command("upcall/enable-megaflows", "", (0, 0), enable_megaflows),
-    command("upcall/disable-ufid", "", (0, 0), disable_ufid),
-    command("upcall/enable-ufid", "", (0, 0), enable_ufid),
-    command("upcall/show", "", (0, 0), upcall_show),
+    command("revalidator/pause", "", (0, 0), upcall::pause),
+    command("revalidator/purge", "", (0, 0), upcall::purge),
+    command("revalidator/resume", "", (0, 0), upcall::resume),
+    command("revalidator/wait", "", (0, 0), upcall::wait),
+    command(
+        "upcall/disable-megaflows",
+        "",
+        (0, 0),
+        upcall::disable_megaflows,
+    ),
+    command(
+        "upcall/enable-megaflows",
+        "",
+        (0, 0),
+        upcall::enable_megaflows,
+    ),
+    command("upcall/disable-ufid", "", (0, 0), upcall::disable_ufid),
+    command("upcall/enable-ufid", "", (0, 0), upcall::enable_ufid),
+    command("upcall/show", "", (0, 0), upcall::show),
     command(
         "upcall/set-flow-limit",
         "flow-limit-number",
         (1, 1),
-        set_flow_limit,
+        upcall::set_flow_limit,
     ),
 ];
 
@@ -141,73 +160,6 @@ fn ofproto_list(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
             .map(|b| format!("{b}\n"))
             .collect::<String>(),
     )
-}
-
-fn purge(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
-    for backer in switch.backers.values_mut() {
-        backer.purge();
-    }
-    text("")
-}
-
-fn revalidate(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
-    for backer in switch.backers.values_mut() {
-        backer.revalidate();
-    }
-    text("")
-}
-
-fn disable_ufid(_: &mut Switch, _: &[String], _: Format) -> Outcome {
-    text("Datapath dumping tersely using UFID disabled\n")
-}
-
-fn enable_ufid(_: &mut Switch, _: &[String], _: Format) -> Outcome {
-    text("Datapath dumping tersely using UFID enabled\n")
-}
-
-fn disable_megaflows(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
-    set_megaflows(switch, false);
-    text("megaflows disabled")
-}
-
-fn enable_megaflows(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
-    set_megaflows(switch, true);
-    text("megaflows enabled")
-}
-
-fn set_megaflows(switch: &mut Switch, on: bool) {
-    for backer in switch.backers.values_mut() {
-        backer.set_megaflows(on);
-    }
-}
-
-fn upcall_show(switch: &mut Switch, _: &[String], _: Format) -> Outcome {
-    let mut out = String::new();
-    for (kind, backer) in &switch.backers {
-        let (n, was) = (backer.flow_count(), backer.flow_history());
-        let (average, max, limit) = (was.average, was.max, backer.limits.flow_limit);
-        out += &format!(
-            "{kind}@ovs-{kind}:\n  flows         : (current {n}) (avg {average}) (max {max}) \
-             (limit {limit})\n"
-        );
-        let offloaded = backer.offload.offloaded();
-        if offloaded != 0 {
-            out += &format!("  offloaded flows : {offloaded}\n");
-        }
-        out += "  dump duration : 1ms\n  ufid enabled : true\n\n";
-        out += &format!("  21: (keys {n})\n");
-    }
-    text(out)
-}
-
-fn set_flow_limit(switch: &mut Switch, args: &[String], _: Format) -> Outcome {
-    let limit = args[0]
-        .parse()
-        .map_err(|_| format!("invalid flow limit: {}", args[0]))?;
-    for backer in switch.backers.values_mut() {
-        backer.limits.flow_limit = limit;
-    }
-    text(format!("set flow_limit to {limit}\n"))
 }
 
 fn bridge_dump_flows(switch: &mut Switch, args: &[String], _: Format) -> Outcome {

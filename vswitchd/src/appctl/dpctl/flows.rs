@@ -1,6 +1,7 @@
 //! Flows of a datapath, one at a time or all of them.
 
 use super::session::{Dp, DpName, Failed, Session, Why};
+use crate::text::flow_stats;
 use clock::Time;
 use hal::{Action, DpPort, FlowEntry, FlowPut, FlowStats, Ufid};
 use openflow::OfPort;
@@ -15,50 +16,6 @@ pub(crate) struct FlowLayout {
     pub(crate) more: bool,
     /// Ports by name.
     pub(crate) names: bool,
-}
-
-/// `packets:0, bytes:0, used:never`.
-fn stats_text(stats: &FlowStats, now: Time) -> String {
-    let used = match stats.used {
-        None => "never".into(),
-        Some(t) => {
-            let ms = (now - t).as_millis();
-            format!("{}.{:03}s", ms / 1000, ms % 1000)
-        }
-    };
-    let flags = tcp_flags(stats.tcp_flags);
-    let flags = if flags.is_empty() {
-        String::new()
-    } else {
-        format!(", flags:{flags}")
-    };
-    format!(
-        "packets:{}, bytes:{}, used:{used}{flags}",
-        stats.packets, stats.bytes
-    )
-}
-
-/// TCP flags as tcpdump writes them: `SFP.`.
-fn tcp_flags(flags: u16) -> String {
-    const NAMES: [(u16, char); 8] = [
-        (0x02, 'S'),
-        (0x01, 'F'),
-        (0x08, 'P'),
-        (0x04, 'R'),
-        (0x20, 'U'),
-        (0x10, '.'),
-        (0x40, 'E'),
-        (0x80, 'C'),
-    ];
-    let mut out: String = NAMES
-        .iter()
-        .filter(|(bit, _)| flags & bit != 0)
-        .map(|(_, c)| *c)
-        .collect();
-    if flags & 0xf00 != 0 {
-        out += &format!("[{:x}]", flags >> 8);
-    }
-    out
 }
 
 /// A flow's key and mask, and its actions.
@@ -88,7 +45,7 @@ fn flow_text(
     now: Time,
 ) -> String {
     let (shown, actions) = key_and_actions(&entry.flow, names, layout);
-    let stats = stats_text(&entry.stats, now);
+    let stats = flow_stats(&entry.stats, now);
     if !layout.more {
         return format!("{shown}, {stats}, actions:{actions}");
     }
@@ -108,7 +65,7 @@ pub(crate) fn flow_text_of_bridge(
     now: Time,
 ) -> String {
     let (shown, actions) = key_and_actions(&entry.flow, names, layout);
-    let stats = stats_text(&entry.stats, now);
+    let stats = flow_stats(&entry.stats, now);
     let ufid = match layout.more {
         true => format!("ufid:{} ", entry.flow.ufid),
         false => String::new(),
@@ -295,7 +252,7 @@ pub(super) fn put(
     let now = session.switch.clock().now();
     let params = session.params;
     match put_parsed(&mut session.open(dp)?, named, actions, how, params.clear) {
-        Ok(stats) if params.statistics => session.line(stats_text(&stats, now)),
+        Ok(stats) if params.statistics => session.line(flow_stats(&stats, now)),
         Ok(_) => {}
         Err(why) => return Err(session.error("updating flow table", why)),
     }
@@ -399,7 +356,7 @@ pub(super) fn del_one(session: &mut Session<'_>, dp: &DpName, flow: &str) -> Res
     }
     let _ = open.fabric_mut().remove_flow(ufid);
     if session.params.statistics {
-        session.line(stats_text(&entry.stats, now));
+        session.line(flow_stats(&entry.stats, now));
     }
     Ok(())
 }
