@@ -84,11 +84,11 @@ impl Builder<'_> {
         self.put(tos, 1);
         self.put(0, 4);
         let frags = self.get(FieldId::IpFrag) as u8;
-        // "More fragments" for the first, an offset for the others.
+        // More fragments follow; all but the first have an offset.
         let word = match (frags & frag::ANY != 0, frags & frag::LATER != 0) {
-            (_, true) => 100,
+            (_, true) => 0x2000 | 100,
             (true, false) => 0x2000,
-            _ => 0x4000,
+            _ => 0,
         };
         self.put(word, 2);
         self.field(FieldId::IpTtl, 1);

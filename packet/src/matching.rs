@@ -2,7 +2,7 @@
 
 use crate::field::Prereq;
 use crate::key::{Bits, FlowState, StateMask};
-use crate::layout::{STATE_WORDS, VLAN_TCI};
+use crate::layout::{MPLS_LSE, STATE_WORDS, Slot, VLAN_TCI, VLAN2_TCI};
 use crate::table::FieldId;
 
 /// The bit of a VLAN tag's TCI that says "there is a tag" (802.1Q calls it CFI or DEI).
@@ -29,6 +29,26 @@ impl Match {
             *v &= m;
         }
         Match { value, mask }
+    }
+
+    /// Wants the tags and labels of a stack that the packet `state` has: all down to the last one,
+    /// and where tags end the place for the next one too.
+    pub fn set_stacks(&mut self, state: &FlowState) {
+        let present = u128::from(VLAN_PRESENT);
+        let has = |tci: Slot| tci.get(&state.words) & present != 0;
+        let ends = |lse: Slot| lse.get(&state.words) & 0x100 != 0;
+        let tags = if has(VLAN_TCI) { 2 } else { 1 };
+        let is_mpls = matches!(state.get(FieldId::EthType), 0x8847 | 0x8848);
+        let labels = match MPLS_LSE.iter().position(|lse| ends(*lse)) {
+            _ if !is_mpls => 0,
+            Some(last) => last + 1,
+            None => MPLS_LSE.len(),
+        };
+        let tags = [VLAN_TCI, VLAN2_TCI].into_iter().take(tags);
+        for slot in tags.chain(MPLS_LSE.into_iter().take(labels)) {
+            slot.set(&mut self.mask.words, slot.max());
+            slot.set(&mut self.value.words, slot.get(&state.words));
+        }
     }
 
     /// The wanted bits.

@@ -168,6 +168,9 @@ async fn serve(options: Options, clock: Clock, start: process::Start) {
             Some(other) => die(&format!("{other}: unknown --enable-dummy mode")),
         },
     };
+    if dummy != Dummy::Off {
+        openflow::action::decode::allow_debug_actions();
+    }
     let (mut remote, server) = match options.embedded_db {
         Some(file) => {
             let server = embedded(file, &clock).unwrap_or_else(|e| die(&e));

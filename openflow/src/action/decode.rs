@@ -6,6 +6,16 @@ use crate::error::{DecodeError, NX_VENDOR, ONF_VENDOR, OfError, Result};
 use crate::oxm::{self, legal_bits};
 use crate::version::Version;
 use crate::wire::Reader;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether `debug_slow` and `debug_recirc` are taken.
+static DEBUG_ACTIONS: AtomicBool = AtomicBool::new(false);
+
+/// Takes actions that only tests want from now on, in the whole process: they show paths that
+/// packets rarely take.
+pub fn allow_debug_actions() {
+    DEBUG_ACTIONS.store(true, Relaxed);
+}
 
 /// How deep actions may stand in actions.
 const MAX_DEPTH: u8 = 64;
@@ -734,6 +744,10 @@ fn decode_one(w: Wire<'_>, version: Version, depth: u8) -> Result<Action> {
             Action::CheckPktLarger { len, dst }
         }
         R::DeleteField => Action::DeleteField(pull_whole_field(b)?),
-        R::DebugSlow | R::DebugRecirc => return Err(OfError::OFPBAC_BAD_VENDOR_TYPE.into()),
+        R::DebugSlow | R::DebugRecirc if !DEBUG_ACTIONS.load(Relaxed) => {
+            return Err(OfError::OFPBAC_BAD_VENDOR_TYPE.into());
+        }
+        R::DebugSlow => Action::DebugSlow,
+        R::DebugRecirc => Action::DebugRecirc,
     })
 }

@@ -16,7 +16,7 @@ pub fn format_packet(frame: &[u8]) -> String {
             m.set_masked(*f, v(*f), f.full());
         }
     };
-    exact(&[EthSrc, EthDst, EthType, VlanTci]);
+    exact(&[EthSrc, EthDst, EthType]);
     let proto = v(IpProto);
     let later = v(IpFrag) & 2 != 0;
     match v(EthType) {
@@ -25,7 +25,6 @@ pub fn format_packet(frame: &[u8]) -> String {
         0x86dd => exact(&[
             IpProto, Ipv6Src, Ipv6Dst, Ipv6Label, IpDscp, IpEcn, IpTtl, IpFrag,
         ]),
-        0x8847 | 0x8848 => exact(&[MplsLabel, MplsTc, MplsBos, MplsTtl]),
         _ => {}
     }
     let is_ip = matches!(v(EthType), 0x0800 | 0x86dd);
@@ -42,6 +41,7 @@ pub fn format_packet(frame: &[u8]) -> String {
             _ => {}
         }
     }
+    m.set_stacks(&state);
     let mut s = format_match(&m, &Names::none(), DEFAULT_PRIORITY);
     if let (true, Some(l4)) = (is_ip && !later, layers.transport) {
         let transport = frame.get(usize::from(l4)..).unwrap_or(&[]);

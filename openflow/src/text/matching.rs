@@ -2,7 +2,7 @@
 
 use super::field::{self, CT, TCP, TUNNEL};
 use super::{Names, alt_hex, format_field};
-use packet::{FieldId, Match};
+use packet::{FieldId, Match, slots};
 
 /// The priority that is not printed.
 pub const DEFAULT_PRIORITY: u16 = 0x8000;
@@ -147,23 +147,41 @@ fn tunnel(o: &mut Out<'_>) {
 }
 
 fn vlan(o: &mut Out<'_>) {
-    let (tci, mask) = o.get(FieldId::VlanTci);
-    if mask == 0 {
-        return;
+    for (slot, n) in [(slots::VLAN_TCI, ""), (slots::VLAN2_TCI, "1")] {
+        let (tci, mask) = (slot.get(&o.m.value().words), slot.get(&o.m.mask().words));
+        if mask == 0 {
+            return;
+        }
+        let (vid, pcp) = (mask & 0xfff, mask & 0xe000);
+        let whole = (vid == 0 || vid == 0xfff) && (pcp == 0 || pcp == 0xe000) && vid | pcp != 0;
+        if mask & tci & 0x1000 != 0 && whole {
+            if vid != 0 {
+                o.pair(&format!("dl_vlan{n}"), &(tci & 0xfff).to_string());
+            }
+            if pcp != 0 {
+                o.pair(&format!("dl_vlan_pcp{n}"), &(tci >> 13).to_string());
+            }
+        } else if mask == 0xffff {
+            o.pair(&format!("vlan_tci{n}"), &format!("0x{tci:04x}"));
+        } else {
+            let text = format!("0x{tci:04x}/0x{mask:04x}");
+            o.pair(&format!("vlan_tci{n}"), &text);
+        }
     }
-    let (vid, pcp) = (mask & 0xfff, mask & 0xe000);
-    let whole = (vid == 0 || vid == 0xfff) && (pcp == 0 || pcp == 0xe000) && vid | pcp != 0;
-    if mask & tci & 0x1000 != 0 && whole {
-        if vid != 0 {
-            o.pair("dl_vlan", &(tci & 0xfff).to_string());
+}
+
+/// The label stack entries under the first, as numbers.
+fn inner_labels(o: &mut Out<'_>) {
+    for (slot, name) in [
+        (slots::MPLS_LSE[1], "mpls_lse1"),
+        (slots::MPLS_LSE[2], "mpls_lse2"),
+    ] {
+        let (lse, mask) = (slot.get(&o.m.value().words), slot.get(&o.m.mask().words));
+        if mask == slot.max() {
+            o.pair(name, &lse.to_string());
+        } else if mask != 0 {
+            o.pair(name, &format!("{lse:#x}/{mask:#x}"));
         }
-        if pcp != 0 {
-            o.pair("dl_vlan_pcp", &(tci >> 13).to_string());
-        }
-    } else if mask == 0xffff {
-        o.pair("vlan_tci", &format!("0x{tci:04x}"));
-    } else {
-        o.pair("vlan_tci", &format!("0x{tci:04x}/0x{mask:04x}"));
     }
 }
 
@@ -345,6 +363,7 @@ pub fn format_match(m: &Match, names: &Names, priority: u16) -> String {
     o.plain(MplsTc, "mpls_tc");
     o.plain(MplsTtl, "mpls_ttl");
     o.plain(MplsBos, "mpls_bos");
+    inner_labels(&mut o);
     o.field(IpFrag, "nw_frag");
     transport(&mut o, eth_type);
     let mut s = o.s;

@@ -273,15 +273,11 @@ fn whole(state: &FlowState) -> Match {
         let row = field.row();
         let always = matches!(
             field,
-            FieldId::InPortOxm
-                | FieldId::EthSrc
-                | FieldId::EthDst
-                | FieldId::EthType
-                | FieldId::VlanTci
+            FieldId::InPortOxm | FieldId::EthSrc | FieldId::EthDst | FieldId::EthType
         );
         let has = match row.prereq {
             Prereq::None => state.get(field) != 0 && !row.name.starts_with('x'),
-            Prereq::Ethernet | Prereq::VlanVid => false,
+            Prereq::Ethernet | Prereq::VlanVid | Prereq::Mpls => false,
             Prereq::Nd | Prereq::NdSolicit | Prereq::NdAdvert => {
                 typed.meets(row.prereq) && state.get(field) != 0
             }
@@ -304,5 +300,7 @@ fn whole(state: &FlowState) -> Match {
         mask.add_all(FieldId::TcpSrc);
         mask.add_all(FieldId::TcpDst);
     }
-    Match::new(state.clone(), mask)
+    let mut whole = Match::new(state.clone(), mask);
+    whole.set_stacks(state);
+    whole
 }

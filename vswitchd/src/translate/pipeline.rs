@@ -504,6 +504,10 @@ impl Walk<'_> {
                     return false;
                 }
                 self.seen.add_all(FieldId::Icmpv6Type);
+                self.seen.add_all(FieldId::Icmpv6Code);
+                if self.state.get(FieldId::Icmpv6Code) != 0 {
+                    return false;
+                }
                 let kind = self.state.get(FieldId::Icmpv6Type);
                 match field.row().prereq {
                     Prereq::NdSolicit => kind == 135,
