@@ -23,7 +23,7 @@ pub use field::{format_field, format_subfield, parse_field, parse_subfield};
 pub(crate) use flow::format_duration;
 pub use flow::{
     ParseCommand, ParsedFlow, format_flow_flags, format_flow_stats, parse_flow,
-    parse_flow_stats_request,
+    parse_flow_stats_request, parse_packet,
 };
 pub use keyvalue::KeyValues;
 pub use matching::{DEFAULT_PRIORITY, format_match};

@@ -241,3 +241,66 @@ fn a_captured_exchange_goes_in_and_comes_out() {
         "{text}"
     );
 }
+
+#[test]
+fn a_trace_says_what_it_cannot_read() {
+    let switch = bridge(1);
+    for (args, why) in [
+        (
+            &["ofproto/trace", "br0", "in_port=1,tcp", "00"][..],
+            "Packet data too short for Ethernet",
+        ),
+        (
+            &["ofproto/trace", "br0", "in_port=1,tcp", "0"],
+            "Trailing garbage in packet data",
+        ),
+        (
+            &["ofproto/trace", "br0", "in_port=1,tpc"],
+            "Bad openflow flow syntax: in_port=1,tpc: unknown field tpc",
+        ),
+        (
+            &["ofproto/trace", "br0", "in_port=1,dl_vlan=z"],
+            "Bad openflow flow syntax: in_port=1,dl_vlan=z: bad value for dl_vlan (z: bad syntax \
+             for dl_vlan value)",
+        ),
+        (
+            &["netdev-dummy/receive", "p1", "0011"],
+            "syntax error at 0011",
+        ),
+    ] {
+        let refused = switch.appctl_args(args);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.err.starts_with(why), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_trace_says_what_became_of_a_packet_and_what_it_has_taught() {
+    let switch = bridge(1);
+    switch.ofctl("add-flow br0 actions=NORMAL").ok();
+    let trace = |flow: &str, more: &[&str]| {
+        let args = [&["ofproto/trace", "br0", flow][..], more].concat();
+        let shown = switch.appctl_args(&args).ok();
+        let remarks = shown.lines().skip_while(|l| *l != "    NORMAL").skip(1);
+        let remarks = remarks.take_while(|l| !l.is_empty());
+        remarks.collect::<Vec<_>>().join("\n")
+    };
+    let from_1 = "in_port=1,dl_src=00:00:00:00:00:02,dl_dst=00:00:00:00:00:01";
+    let floods = "     -> no learned MAC for destination, flooding";
+    assert_eq!(
+        trace("in_port=9", &[]),
+        "     >>>> received packet on unknown port 9 <<<<\n     >> no input bundle, dropping"
+    );
+    // A flow teaches nothing, a packet does.
+    assert_eq!(trace(from_1, &[]), floods);
+    let learned = "     -> learned that 00:00:00:00:00:02 is on port p1 in VLAN 0";
+    assert_eq!(
+        trace(from_1, &["--generate"]),
+        format!("{learned}\n{floods}")
+    );
+    assert_eq!(trace(from_1, &["--generate"]), floods);
+    let to_all = "in_port=1,dl_src=00:00:00:00:00:03,dl_dst=ff:ff:ff:ff:ff:ff";
+    assert_eq!(trace(to_all, &[]), floods);
+    let back = "in_port=LOCAL,dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02";
+    assert_eq!(trace(back, &[]), "     -> forwarding to learned port");
+}

@@ -100,6 +100,7 @@ fn benches(c: &mut Criterion) {
         start: Start::Datapath,
         carried: None,
         trace: false,
+        teaches: true,
     };
     let out = translate(&world, &mut interner, &input).expect("a port of the bridge");
     assert_eq!(out.actions, [hal::Action::Output(DpPort(2))]);

@@ -354,6 +354,7 @@ impl Backer {
             start: Start::Datapath,
             carried: None,
             trace: false,
+            teaches: true,
         };
         let Some(outcome) = self.translate_current(&input) else {
             self.unassociated(&upcall);
@@ -528,6 +529,7 @@ impl Backer {
             start,
             carried: Some(&Carried::of(&state)),
             trace: false,
+            teaches: true,
         }) else {
             return;
         };
@@ -678,6 +680,7 @@ impl Backer {
             start: Start::Datapath,
             carried: None,
             trace: false,
+            teaches: true,
         };
         let Some(outcome) = self.translate_current(&input) else {
             return self.remove(ufid);

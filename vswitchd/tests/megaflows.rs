@@ -296,7 +296,13 @@ proptest! {
                 let meta = packet::Metadata { in_port: *port, ..packet::Metadata::default() };
                 let key = packet::parse(&mut packet.clone(), &meta);
                 for e in entries.iter().filter(|e| matches(e, &key)) {
-                    let input = Input { key: &key, start: Start::Datapath, carried: None, trace: false };
+                    let input = Input {
+                        key: &key,
+                        start: Start::Datapath,
+                        carried: None,
+                        trace: false,
+                        teaches: true,
+                    };
                     let alone = backer.translate(&input).unwrap();
                     prop_assert_eq!(&*e.flow.actions, &alone.actions[..],
                         "{:?} under {:?}", key, e.flow.mask);
@@ -382,6 +388,7 @@ fn a_packet_in_tells_of_the_tunnel_and_of_what_the_pipeline_knew() {
         start: Start::Datapath,
         carried: None,
         trace: false,
+        teaches: true,
     };
     let outcome = backer.translate(&input).unwrap();
     assert_eq!(outcome.mask.get(TunSrc), TunSrc.full());

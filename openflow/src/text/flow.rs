@@ -393,6 +393,20 @@ pub fn parse_flow(text: &str, command: ParseCommand, names: &Names) -> Result<Pa
     })
 }
 
+/// Reads what a packet is like: protocols and fields, without priority, table or actions. An error
+/// says which field it is about if it can.
+pub fn parse_packet(text: &str, names: &Names) -> Result<Match, String> {
+    for (key, value) in KeyValues::new(text) {
+        if protocol_word(key).is_some() {
+            continue;
+        }
+        let field = field_by_name(key).ok_or_else(|| format!("unknown field {key}"))?;
+        parse_field(field, value, names).map_err(|e| format!("bad value for {key} ({e})"))?;
+    }
+    let parsed = parse_flow(text, ParseCommand::Stats, names)?;
+    Ok(parsed.flow.matching)
+}
+
 /// Reads a filter of `dump-flows` and the like.
 pub fn parse_flow_stats_request(
     text: &str,

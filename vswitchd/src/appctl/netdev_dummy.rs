@@ -6,6 +6,8 @@ use daemon::control::Format;
 use hal::PacketPort;
 use packet::{FlowState, Packet, compose};
 
+const ETHERNET_HEADER: usize = 14;
+
 /// Reads hexadecimal bytes; white space between them does not count.
 pub(super) fn parse_hex(hex: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
@@ -16,17 +18,22 @@ pub(super) fn parse_hex(hex: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(byte).collect()
 }
 
+/// Reads a frame's bytes, its Ethernet header whole.
+pub(super) fn parse_frame(hex: &str) -> Result<Vec<u8>, &'static str> {
+    match parse_hex(hex) {
+        None => Err("Trailing garbage in packet data"),
+        Some(bytes) if bytes.len() < ETHERNET_HEADER => Err("Packet data too short for Ethernet"),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
 /// Reads a frame: its bytes, or a flow that it is to have. `len` is the whole frame's length, 0 =
 /// as it comes.
 pub(super) fn parse_packet(spec: &str, len: usize) -> Result<Vec<u8>, String> {
-    if let Some(bytes) = parse_hex(spec) {
-        if bytes.len() < 14 {
-            return Err("bad packet or flow syntax".into());
-        }
+    if let Ok(bytes) = parse_frame(spec) {
         return Ok(bytes);
     }
-    let key = packet::odp::parse_key(spec, &|_| None)
-        .map_err(|e| format!("bad packet or flow syntax ({e})"))?;
+    let key = packet::odp::parse_key(spec, &|_| None).map_err(|e| e.to_string())?;
     let state = FlowState::from_key(&key);
     let bare = compose(&state, 0).len();
     let payload = match len {

@@ -1,6 +1,6 @@
 //! `ofproto/trace`: a packet's walk, for people (ovs-vswitchd(8)).
 
-use super::netdev_dummy::parse_hex;
+use super::netdev_dummy::parse_frame;
 use super::{Outcome, text};
 use crate::backer::Backer;
 use crate::switch::Switch;
@@ -8,7 +8,7 @@ use crate::translate::{Carried, Input, Outcome as Translated, Start};
 use crate::world::BridgeId;
 use daemon::control::Format;
 use hal::DpPort;
-use openflow::text::{self as of_text, Names, ParseCommand};
+use openflow::text::{self as of_text, Names};
 use openflow::{Action, OfPort};
 use packet::{
     FieldId, FlowState, Match, Metadata, Owner, Packet, PacketKey, Prereq, StateMask, slots,
@@ -65,17 +65,20 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
         return Err("too many arguments".into());
     }
     let mut frame = None;
-    if rest.len() > 1
+    // A packet is generated or given, not both.
+    if !with_packet
+        && rest.len() > 1
         && let Some(last) = rest.last()
     {
-        match parse_hex(last) {
-            Some(bytes) => {
+        match parse_frame(last) {
+            Ok(bytes) => {
                 frame = Some(bytes);
                 with_packet = true;
                 rest.pop();
             }
-            None if rest.len() > 2 => return Err("Trailing garbage in packet data".into()),
-            None => {}
+            Err(why) if rest.len() > 2 => return Err(why.into()),
+            // It is the flow.
+            Err(_) => {}
         }
     }
     let (name, flow) = match rest.as_slice() {
@@ -136,10 +139,11 @@ fn parse(switch: &mut Switch, args: &[String]) -> Result<Subject, String> {
                     .values()
                     .for_each(|p| names.add_port(p.number, &p.name));
             }
-            let parsed = of_text::parse_flow(flow, ParseCommand::Stats, &names)?;
-            let mut state = parsed.flow.matching.value().clone();
+            let matching = of_text::parse_packet(flow, &names)
+                .map_err(|e| format!("Bad openflow flow syntax: {flow}: {e}"))?;
+            let mut state = matching.value().clone();
             give_tag_a_type(&mut state);
-            let asked = parsed.flow.matching.mask().get(FieldId::InPortOxm) != 0;
+            let asked = matching.mask().get(FieldId::InPortOxm) != 0;
             let in_port = if asked {
                 OfPort(state.get(FieldId::InPortOxm) as u32)
             } else {
@@ -203,6 +207,7 @@ fn run(switch: &mut Switch, subject: &Subject, actions: Option<&[Action]>) -> Ou
             start,
             carried,
             trace: true,
+            teaches: subject.with_packet,
         }) else {
             return Err("the packet belongs to no bridge".into());
         };

@@ -30,6 +30,8 @@ pub struct Input<'a> {
     pub carried: Option<&'a Carried>,
     /// Whether the walk is to be written down.
     pub trace: bool,
+    /// Whether there is a packet, from which addresses can be learned.
+    pub teaches: bool,
 }
 
 /// A walk: the state that its parts share.
@@ -45,6 +47,7 @@ pub(super) struct Walk<'w> {
     pub state: FlowState,
     pub seen: StateMask,
     pub out: Outcome,
+    pub teaches: bool,
     pub table: u8,
     /// Cookie of the rule whose actions are being done.
     pub cookie: Cookie,
@@ -107,6 +110,7 @@ pub fn translate(world: &World, interner: &mut Interner, input: &Input<'_>) -> O
             trace: Trace::new(input.trace),
             ..Outcome::default()
         },
+        teaches: input.teaches,
         table: 0,
         cookie: Cookie(u64::MAX),
         depth: 0,
@@ -194,6 +198,13 @@ impl Walk<'_> {
             self.exit = true;
             self.out.error = Some(error.to_owned());
         }
+    }
+
+    /// A remark on what is not as it should be.
+    pub(super) fn warn(&mut self, text: &'static str) {
+        self.out
+            .trace
+            .add(super::TraceKind::Warning, || text.into());
     }
 
     pub(super) fn detail(&mut self, text: impl FnOnce() -> String) {

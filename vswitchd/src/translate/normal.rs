@@ -98,24 +98,31 @@ impl Walk<'_> {
                 let vid = slots::VLAN_TCI.get(&self.state.words) as u16 & 0xfff;
                 return self.forward(None, vid);
             }
-            let text = "no input bundle, dropping";
-            return self.detail(|| text.into());
+            let text = || format!("received packet on unknown port {in_port}");
+            self.out.trace.add(TraceKind::Error, text);
+            return self.warn("no input bundle, dropping");
         };
         let (in_id, in_bundle) = (in_id, in_bundle.clone());
-        let dst = self.state.get(FieldId::EthDst);
-        if is_reserved(dst) && !self.bridge.forward_bpdu {
-            return self.detail(|| "packet has reserved destination MAC, dropping".into());
-        }
         let tci = slots::VLAN_TCI.get(&self.state.words) as u16;
         if self.state.get(FieldId::EthType) == 0x8100 && tci & VLAN_PRESENT == 0 {
-            return self.detail(|| "partial VLAN tag, dropping".into());
+            if self.teaches {
+                let name = in_bundle.name.clone();
+                let text =
+                    || format!("dropping packet with partial VLAN tag received on port {name}");
+                self.out.trace.add(TraceKind::Error, text);
+            }
+            return self.warn("partial VLAN tag, dropping");
         }
         let vid = tci & 0xfff;
         if let Some(why) = in_bundle.refuses(vid) {
             self.out.trace.add(TraceKind::Error, || why);
-            return self.detail(|| "disallowed VLAN VID for this input port, dropping".into());
+            return self.warn("disallowed VLAN VID for this input port, dropping");
         }
         let vlan = in_bundle.vlan_in(vid);
+        let dst = self.state.get(FieldId::EthDst);
+        if is_reserved(dst) && !self.bridge.forward_bpdu {
+            return self.detail(|| "packet has reserved destination MAC, dropping".into());
+        }
         let src = self.state.get(FieldId::EthSrc);
         if !is_multicast(src) && src != 0 && !self.bridge.flood_vlans.contains(&vlan) {
             self.learn(
@@ -132,7 +139,8 @@ impl Walk<'_> {
     fn forward(&mut self, from: Option<(BundleId, Arc<Bundle>)>, vlan: u16) {
         let dst = self.state.get(FieldId::EthDst);
         if is_multicast(dst) {
-            self.detail(|| "multicast traffic, flooding".into());
+            // Nobody has such an address.
+            self.detail(|| "no learned MAC for destination, flooding".into());
             return self.flood_vlan(from, vlan);
         }
         let key = MacKey {
@@ -151,7 +159,7 @@ impl Walk<'_> {
                 self.detail(|| "learned port is input port, dropping".into());
             }
             Some((_, from)) if from.protected && to.protected => {
-                self.detail(|| "Flow is between protected ports, skipping output.".into());
+                self.warn("Flow is between protected ports, skipping output.");
             }
             _ => {
                 self.detail(|| "forwarding to learned port".into());

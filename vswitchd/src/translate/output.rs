@@ -42,8 +42,7 @@ impl Walk<'_> {
     /// Sends the packet out of one port.
     pub(super) fn output(&mut self, port: OfPort) {
         let Some(p) = self.bridge.ports.get(&port).cloned() else {
-            self.detail(|| "Nonexistent output port".into());
-            return;
+            return self.warn("Nonexistent output port");
         };
         if p.config & (port_config::NO_FWD | port_config::PORT_DOWN) != 0 {
             self.detail(|| "OFPPC_NO_FWD set, skipping output".into());
@@ -80,8 +79,7 @@ impl Walk<'_> {
             counters,
         } = &port.target
         else {
-            self.detail(|| "Nonexistent output port".into());
-            return;
+            return self.warn("Nonexistent output port");
         };
         let Some(bridge) = self.world.bridge(*peer_bridge) else {
             return;
@@ -224,7 +222,7 @@ impl Walk<'_> {
         let known = self.bridge.macs.get(key).map(|e| e.port);
         self.depend(Depend::Mac(bridge, key, known));
         let is_static = self.bridge.macs.get(key).is_some_and(|e| e.is_static);
-        if self.port_of(key) != Some(port) && !is_static {
+        if self.teaches && self.port_of(key) != Some(port) && !is_static {
             let name = self.bridge.port_name(port);
             let mac = packet::odp::format_mac(key.mac);
             self.detail(|| format!("learned that {mac} is on port {name} in VLAN {}", key.vlan));

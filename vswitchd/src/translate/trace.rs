@@ -11,7 +11,9 @@ pub enum TraceKind {
     Action,
     /// A remark.
     Detail,
-    /// Why the walk ended.
+    /// A remark on what is not as it should be.
+    Warning,
+    /// What is wrong.
     Error,
 }
 
@@ -68,7 +70,7 @@ fn render(nodes: &[(usize, TraceKind, String)], level: usize, out: &mut String) 
         let (children, next) = after.split_at(under);
         let terminal = matches!(
             kind,
-            TraceKind::Action | TraceKind::Detail | TraceKind::Error
+            TraceKind::Action | TraceKind::Detail | TraceKind::Warning | TraceKind::Error
         );
         let more = usize::from(terminal || !next.is_empty());
         let indent = " ".repeat((level + more) * 4);
@@ -79,6 +81,7 @@ fn render(nodes: &[(usize, TraceKind, String)], level: usize, out: &mut String) 
             }
             TraceKind::Table | TraceKind::Action => *out += &format!("{indent}{text}\n"),
             TraceKind::Detail => *out += &format!("{indent} -> {text}\n"),
+            TraceKind::Warning => *out += &format!("{indent} >> {text}\n"),
             TraceKind::Error => *out += &format!("{indent} >>>> {text} <<<<\n"),
         }
         render(children, level + 2 * more, out);
