@@ -189,6 +189,14 @@ fn all_commands_are_listed_and_those_that_cannot_be_are_refused() {
         .appctl_args(&["dpctl/parse-actions", actions, "drop"])
         .ok();
     assert_eq!(told, format!("{actions}\ndrop\n"));
+    let mut ours = switch.our_tool("ovs-dpctl");
+    let flow = "in_port(1),eth_type(0x0800)";
+    let mut normal = |actions: &str| run(ours.args(["normalize-actions", flow, actions])).ok();
+    let told = normal("3,push_vlan(vid=9,pcp=0),7,2");
+    assert!(
+        told.ends_with("no vlan: no mpls: 3vlan(vid=9,pcp=0): no mpls: 2,7"),
+        "{told}"
+    );
     let stats = switch.appctl("dpctl/offload-stats-show").ok();
     assert_eq!(stats, "HW Offload stats:\n");
 }

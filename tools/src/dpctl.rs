@@ -123,6 +123,12 @@ static COMMANDS: &[Command] = &[
     reads("ipf-get-status", "[dp]", 0, 1),
     reads("help", "", 0, MANY),
     reads("list-commands", "", 0, MANY),
+    // For tests; the daemon reads and writes the text.
+    reads("parse-actions", "actions", 1, MANY),
+    with(
+        Takes::Layout,
+        reads("normalize-actions", "actions", 2, MANY),
+    ),
 ];
 
 /// The command line's options, those about logging and time apart.
@@ -437,6 +443,9 @@ usage: {program} [OPTIONS] COMMAND [ARG...]
   ipf-get-status [DP]        show how fragments are treated
   help                       print this help message
   list-commands              list commands
+  parse-actions ACTIONS...   read ACTIONS and show them again
+  normalize-actions FLOW ACTIONS [NAME=NUMBER]...
+                             show what ACTIONS do under each VLAN
 Each IFACE on add-dp, add-if, and set-if may be followed by
 comma-separated options.  See ovs-dpctl(8) for syntax, or the
 Interface table in ovs-vswitchd.conf.db(5) for an options list.
