@@ -115,6 +115,68 @@ fn a_packet_out_needs_a_whole_ethernet_header() {
 }
 
 #[test]
+fn ofctl_names_what_it_cannot_do() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    for (words, why) in [
+        (
+            &["packet-out", "br0", "in_port=1 actions=2"][..],
+            "must specify packet",
+        ),
+        (
+            &["-Obogus", "show", "br0"],
+            "Unknown OpenFlow version: \"bogus\"",
+        ),
+        (
+            &["dump-table-desc", "br0"],
+            "dump-table-desc needs OpenFlow 1.4 or later ('-O OpenFlow14')",
+        ),
+        (
+            &["dump-table-features", "br0"],
+            "dump-table-features needs OpenFlow 1.3 or later ('-O OpenFlow13')",
+        ),
+    ] {
+        let said = run(switch.our_tool("ovs-ofctl").args(words)).fails(1);
+        assert_eq!(said, format!("ovs-ofctl: {why}\n"));
+    }
+}
+
+#[test]
+fn flows_are_listed_table_by_table_unless_they_are_sorted() {
+    let switch = Switch::dummy(Make::Ours);
+    switch.dummy_bridge(1, "");
+    let ofctl = |words: &[&str]| run(switch.our_tool("ovs-ofctl").args(words)).ok();
+    for flow in [
+        "table=9,priority=30,udp,actions=drop",
+        "table=9,priority=31,tcp,actions=drop",
+        "table=0,priority=1,udp,actions=drop",
+        "table=3,priority=7,udp,actions=drop",
+        "table=0,priority=2,arp,actions=drop",
+    ] {
+        ofctl(&["add-flow", "br0", flow]);
+    }
+    ofctl(&["mod-flows", "br0", "udp,actions=1"]);
+    ofctl(&["add-flow", "br0", "table=3,priority=40,udp,actions=1"]);
+    ofctl(&["--strict", "del-flows", "br0", "table=9,priority=31,tcp"]);
+    let tables = |words: &[&str]| {
+        let shown = ofctl(&[&["dump-flows", "br0"], words].concat());
+        let flows = shown.lines().filter(|l| l.contains("priority="));
+        let table = |l: &str| {
+            let (_, tail) = l.split_once("table=")?;
+            tail.split(',').next().map(str::to_owned)
+        };
+        let tables = flows.map(|l| table(l).unwrap_or_else(|| "0".into()));
+        tables.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(tables(&[]), "0 0 3 3 9");
+    assert_eq!(tables(&["--no-stats"]), "0 0 3 3 9");
+    assert_eq!(tables(&["--no-stats", "udp"]), "0 3 3 9");
+    assert_eq!(tables(&["out_port=1"]), "0 3 3 9");
+    assert_eq!(tables(&["--names"]), "0 0 3 3 9");
+    assert_eq!(tables(&["--rsort=priority", "udp"]), "3 9 3 0");
+}
+
+#[test]
 fn flows_of_files_pipes_and_switches_are_compared() {
     let switch = Switch::dummy(Make::Ours);
     switch.dummy_bridge(1, "");

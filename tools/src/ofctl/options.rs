@@ -101,7 +101,7 @@ fn versions(text: &str) -> Result<Versions, String> {
     for name in text.split([',', ' ']).filter(|n| !n.is_empty()) {
         match Version::from_name(name) {
             Some(v) => out = out.with(v),
-            None => return Err(format!("{name}: unknown OpenFlow version")),
+            None => return Err(format!("Unknown OpenFlow version: \"{name}\"")),
         }
     }
     Ok(out)

@@ -22,6 +22,19 @@ fn dump_simple(o: &Options, bridge: &str, m: &Message) -> Outcome {
     dump(o, &mut link, m, &Names::none())
 }
 
+/// A connection on which a command has meaning.
+fn open_since(o: &Options, bridge: &str, command: &str, since: Version) -> Result<Link, String> {
+    let link = Link::open(o, bridge)?;
+    if link.version < since {
+        let digits = since.name().trim_start_matches("OpenFlow");
+        let (major, minor) = digits.split_at(1);
+        return Err(format!(
+            "{command} needs OpenFlow {major}.{minor} or later ('-O OpenFlow{digits}')"
+        ));
+    }
+    Ok(link)
+}
+
 /// `show`.
 pub fn show(o: &Options, args: &[String]) -> Outcome {
     let mut link = Link::open(o, &args[0])?;
@@ -58,7 +71,7 @@ pub fn dump_tables(o: &Options, args: &[String]) -> Outcome {
 
 /// `dump-table-features`.
 pub fn dump_table_features(o: &Options, args: &[String]) -> Outcome {
-    let mut link = Link::open(o, &args[0])?;
+    let mut link = open_since(o, &args[0], "dump-table-features", Version::Of13)?;
     let mut tables = Vec::new();
     let request = Message::TableFeaturesRequest(Vec::new());
     for bytes in link.transact_all(&request)? {
@@ -80,7 +93,8 @@ pub fn dump_table_features(o: &Options, args: &[String]) -> Outcome {
 
 /// `dump-table-desc`.
 pub fn dump_table_desc(o: &Options, args: &[String]) -> Outcome {
-    dump_simple(o, &args[0], &Message::TableDescRequest)
+    let mut link = open_since(o, &args[0], "dump-table-desc", Version::Of14)?;
+    dump(o, &mut link, &Message::TableDescRequest, &Names::none())
 }
 
 /// A filter from text, and a connection that can carry it.
@@ -156,7 +170,10 @@ pub fn dump_flows(o: &Options, args: &[String]) -> Outcome {
         }
         b.priority.cmp(&a.priority)
     };
-    flows.sort_by(order);
+    // Unless they are to be sorted, they come as the switch tells them: table by table.
+    if !keys.is_empty() {
+        flows.sort_by(order);
+    }
     for f in &flows {
         say!(" {}", format_flow_stats(f, &shown, o.stats));
     }
