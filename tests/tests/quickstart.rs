@@ -145,3 +145,22 @@ fn kept_it_runs_on_until_it_is_told_to_end() {
     fs::remove_dir_all(&folder).expect("as it says");
     all_gone(scratch.path());
 }
+
+#[test]
+fn without_rust_it_says_what_to_do() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    // Programs that look for packages find none here, and nothing can be installed.
+    for name in ["apt-get", "apt-cache", "sudo"] {
+        let path = scratch.path().join(name);
+        fs::write(&path, "#!/bin/sh\nexit 1\n").expect("a program");
+        run(Command::new("chmod").arg("755").arg(&path)).ok();
+    }
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", scratch.path().display());
+    let mut command = quickstart(scratch.path());
+    let told = run(command.env("PATH", path).env("HOME", scratch.path())).fails(1);
+    let last = told.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("Rust 1.95 or newer is needed: install rustup"),
+        "{told}"
+    );
+}
