@@ -203,6 +203,18 @@ fn what_the_switch_cannot_do_is_refused_by_name() {
     assert_eq!(refused.code, 1, "{refused:?}");
     let refused = switch.ofctl("-O OpenFlow14 show br0");
     assert_eq!(refused.code, 1, "{refused:?}");
+    let learn = "learn(table=1,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[])";
+    for (action, error) in [
+        ("ct(commit)", "OFPBAC_BAD_TYPE"),
+        ("check_pkt_larger(100)->NXM_NX_REG0[0]", "OFPBAC_BAD_TYPE"),
+        (learn, "OFPBAC_BAD_VENDOR_TYPE"),
+        ("conjunction(1,1/2)", "OFPBAC_BAD_VENDOR_TYPE"),
+        ("fin_timeout(idle_timeout=3)", "OFPBAC_BAD_VENDOR_TYPE"),
+    ] {
+        let refused = switch.ofctl(&format!("add-flow br0 tcp,actions={action}"));
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.err.contains(error), "{action}: {refused:?}");
+    }
     let flows = switch.ofctl("dump-flows br0").ok();
     assert!(!flows.contains("actions="), "{flows}");
 }

@@ -3,7 +3,7 @@
 use super::Controllers;
 use super::connection::{Connection, ConnectionKind, default_async};
 use crate::backer::Backer;
-use crate::ofproto::{TABLES, check_names, duration, link_settled, port_description};
+use crate::ofproto::{TABLES, check_possible, duration, link_settled, port_description};
 use crate::switch::{BridgeState, Switch};
 use crate::world::{FragHandling, Port, port_config};
 use daemon::log::{Level, RateLimit};
@@ -448,7 +448,7 @@ fn packet_out(
         ..Limits::default()
     };
     check_for(&mut out.actions, &matching, &limits, c.session.protocol).map_err(|e| e.error)?;
-    check_names(&out.actions)?;
+    check_possible(&out.actions)?;
     backer.packet_out(bridge.id, in_port, &out);
     Ok(())
 }

@@ -34,12 +34,26 @@ pub(super) fn uses_group(actions: &[Action], group: u32) -> bool {
         })
 }
 
-/// Whether the groups and meters that actions name exist. There are none yet, so none does.
-pub fn check_names(actions: &[Action]) -> Result<(), OfError> {
+/// Whether the switch can do what actions ask for. There are no groups and meters yet, so none that
+/// they name exists; what else the switch lacks is as good as unknown.
+pub fn check_possible(actions: &[Action]) -> Result<(), OfError> {
     actions.iter().try_for_each(|a| match a {
         Action::Meter(_) => Err(OfError::OFPMMFC_INVALID_METER),
         Action::Group(_) => Err(OfError::OFPBAC_BAD_OUT_GROUP),
-        Action::WriteActions(inner) | Action::Clone(inner) => check_names(inner),
+        Action::WriteActions(inner) | Action::Clone(inner) => check_possible(inner),
+        // Of the datapath, which the original asks for them by name.
+        Action::Ct(_) | Action::CtClear | Action::CheckPktLarger { .. } | Action::Sample(_) => {
+            Err(OfError::OFPBAC_BAD_TYPE)
+        }
+        Action::Learn(_)
+        | Action::Conjunction { .. }
+        | Action::Multipath(_)
+        | Action::Bundle(_)
+        | Action::FinTimeout { .. }
+        | Action::Nat(_)
+        | Action::Encap { .. }
+        | Action::Decap { .. }
+        | Action::DecNshTtl => Err(OfError::OFPBAC_BAD_VENDOR_TYPE),
         _ => Ok(()),
     })
 }
@@ -58,11 +72,11 @@ impl Ofproto {
     ) -> Result<(), OfError> {
         match fm.command {
             FlowCommand::Add => {
-                check_names(&fm.actions)?;
+                check_possible(&fm.actions)?;
                 self.add(backer, fm, now)
             }
             FlowCommand::Modify | FlowCommand::ModifyStrict => {
-                check_names(&fm.actions)?;
+                check_possible(&fm.actions)?;
                 self.modify(backer, fm, now)
             }
             FlowCommand::Delete | FlowCommand::DeleteStrict => {

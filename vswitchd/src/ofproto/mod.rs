@@ -8,7 +8,7 @@ mod hidden;
 mod stats;
 mod tables;
 
-pub use flow_mod::check_names;
+pub use flow_mod::check_possible;
 pub use stats::{counters_of, duration, link_settled, port_description};
 pub use tables::FlowTableConfig;
 

@@ -347,7 +347,6 @@ impl Walk<'_> {
                 self.run_table(port, table, false);
             }
             Action::Clone(inner) => self.run_clone(inner),
-            Action::CheckPktLarger { dst, .. } => self.write(*dst, 0),
             Action::Exit => self.exit = true,
             Action::ClearActions => self.action_set.clear(),
             Action::WriteActions(actions) => self.action_set.extend(actions.iter().cloned()),
@@ -360,7 +359,7 @@ impl Walk<'_> {
                 let port = self.in_port();
                 self.run_table(port, *table, true);
             }
-            Action::Note(_) | Action::Conjunction { .. } => {}
+            Action::Note(_) => {}
             Action::SetQueue(queue) => {
                 self.set_masked(SkbPriority, (*queue).into(), SkbPriority.full());
             }
@@ -370,10 +369,8 @@ impl Walk<'_> {
             }
             Action::Meter(_) => {}
             Action::DeleteField(field) => self.state.set(*field, 0),
-            Action::FinTimeout { .. } => {}
             Action::DebugRecirc => self.freezing = Some(Vec::new()),
             Action::DebugSlow => self.out.slow = Some(hal::SlowPath::Action),
-            Action::CtClear => {}
             other => {
                 let text = crate::text::action(other);
                 self.fail(format!("{text} is not supported by this datapath"));
