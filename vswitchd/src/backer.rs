@@ -343,14 +343,17 @@ impl Backer {
             used: Some(now),
             tcp_flags: 0,
         };
-        self.push(&outcome.credits, &stats);
-        let actions: Arc<[Action]> = match outcome.slow {
-            Some(_) if !install => outcome.actions.clone().into(),
-            Some(reason) => Arc::new([Action::Userspace(UserCookie::SlowPath(reason))]),
-            None => outcome.actions.clone().into(),
-        };
+        let actions: Arc<[Action]> = outcome.actions.clone().into();
+        if install {
+            // One that a flow has sent up is counted by that flow.
+            self.push(&outcome.credits, &stats);
+        }
         if install && self.ukeys.len() < self.limits.flow_limit {
-            self.install(&upcall.key, outcome, actions.clone(), now);
+            let lasting = match outcome.slow {
+                Some(reason) => Arc::new([Action::Userspace(UserCookie::SlowPath(reason))]),
+                None => actions.clone(),
+            };
+            self.install(&upcall.key, outcome, lasting, now);
         }
         let key = upcall.key.clone();
         self.execute(&mut upcall.packet, &key, &actions);

@@ -489,3 +489,33 @@ fn a_station_that_moves_to_and_fro_is_followed_packet_by_packet() {
         );
     }
 }
+
+#[test]
+fn packets_that_the_daemon_carries_are_counted_once_too() {
+    let mut switch = switch();
+    add(
+        &mut switch,
+        "arp,actions=set_field:10.0.0.9->arp_tpa,output:2",
+    );
+    let dummy = switch.provider().dummy("p1").unwrap();
+    let mut s = FlowState::default();
+    s.set(packet::FieldId::EthType, 0x806);
+    s.set(packet::FieldId::ArpOp, 1);
+    for _ in 0..5 {
+        dummy.inject(compose(&s, 0));
+        switch.run_until_idle();
+    }
+    let sent = switch.provider().dummy("p2").unwrap();
+    assert_eq!(hal::PacketPort::counters(&sent).tx_packets, 5);
+    let (bridge, backer) = switch.bridge_mut("br0").unwrap();
+    backer.push_all();
+    let table = backer
+        .world
+        .bridge(bridge.id)
+        .unwrap()
+        .tables
+        .get(&0)
+        .unwrap();
+    let rules: Vec<_> = table.iter().collect();
+    assert_eq!(rules[0].stats.packets(), 5);
+}
