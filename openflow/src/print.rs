@@ -9,7 +9,7 @@ mod packet;
 mod ports;
 mod tables;
 
-pub use packet::format_packet;
+pub use packet::{format_packet, format_state};
 
 /// The features of tables, one behind the other.
 pub fn format_table_features(all: &[crate::message::TableFeatures]) -> String {

@@ -11,8 +11,14 @@ use crate::table::FieldId;
 /// that count up from zero. Lengths and checksums are right. What the frame cannot carry
 /// (metadata, registers) is left out.
 pub fn compose(state: &FlowState, payload: usize) -> Packet {
+    let payload: Vec<u8> = (0..payload).map(|i| i as u8).collect();
+    compose_with(state, &payload)
+}
+
+/// The same with these bytes behind the transport header.
+pub fn compose_with(state: &FlowState, payload: &[u8]) -> Packet {
     let mut b = Builder {
-        out: Vec::with_capacity(128 + payload),
+        out: Vec::with_capacity(128 + payload.len()),
         state,
     };
     b.ethernet(payload);
@@ -39,11 +45,11 @@ impl Builder<'_> {
         self.put(value, n);
     }
 
-    fn payload(&mut self, n: usize) {
-        self.out.extend((0..n).map(|i| i as u8));
+    fn payload(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
     }
 
-    fn ethernet(&mut self, payload: usize) {
+    fn ethernet(&mut self, payload: &[u8]) {
         self.field(FieldId::EthDst, 6);
         self.field(FieldId::EthSrc, 6);
         let tags = [
@@ -61,7 +67,7 @@ impl Builder<'_> {
         if eth_type == ethertype::NONE {
             // A bare 802.2 frame: the length of what follows, then a header for nobody.
             let llc = [0x42, 0x42, 0x03];
-            self.put((payload + llc.len()) as u128 & 0x5ff, 2);
+            self.put((payload.len() + llc.len()) as u128 & 0x5ff, 2);
             self.out.extend_from_slice(&llc);
             self.payload(payload);
             return;
@@ -77,7 +83,7 @@ impl Builder<'_> {
         }
     }
 
-    fn ipv4(&mut self, payload: usize) {
+    fn ipv4(&mut self, payload: &[u8]) {
         let at = self.out.len();
         self.put(0x45, 1);
         let tos = crate::layout::NW_TOS.get(&self.state.words);
@@ -103,7 +109,7 @@ impl Builder<'_> {
         self.patch(at + 10, sum);
     }
 
-    fn ipv6(&mut self, payload: usize) {
+    fn ipv6(&mut self, payload: &[u8]) {
         let at = self.out.len();
         let tos = crate::layout::NW_TOS.get(&self.state.words);
         self.put(6 << 28 | tos << 20 | self.get(FieldId::Ipv6Label), 4);
@@ -135,7 +141,7 @@ impl Builder<'_> {
         self.patch(at + 4, len as u16);
     }
 
-    fn transport(&mut self, payload: usize, addresses: std::ops::Range<usize>, later: bool) {
+    fn transport(&mut self, payload: &[u8], addresses: std::ops::Range<usize>, later: bool) {
         let proto = self.get(FieldId::IpProto) as u8;
         let at = self.out.len();
         let v6 = addresses.len() == 32;
@@ -156,7 +162,7 @@ impl Builder<'_> {
             ipproto::UDP => {
                 self.field(FieldId::UdpSrc, 2);
                 self.field(FieldId::UdpDst, 2);
-                self.put((8 + payload) as u128 & 0xffff, 2);
+                self.put((8 + payload.len()) as u128 & 0xffff, 2);
                 self.put(0, 2);
                 self.payload(payload);
                 6
@@ -204,7 +210,7 @@ impl Builder<'_> {
         self.patch(at + sum_at, sum);
     }
 
-    fn icmpv6(&mut self, payload: usize) {
+    fn icmpv6(&mut self, payload: &[u8]) {
         let (kind, code) = (self.get(FieldId::Icmpv6Type), self.get(FieldId::Icmpv6Code));
         self.put(kind, 1);
         self.put(code, 1);
@@ -232,7 +238,7 @@ impl Builder<'_> {
         self.field(FieldId::ArpTpa, 4);
     }
 
-    fn mpls(&mut self, payload: usize) {
+    fn mpls(&mut self, payload: &[u8]) {
         let lse = MPLS_LSE.map(|slot| slot.get(&self.state.words));
         for label in lse {
             self.put(label, 4);
@@ -243,7 +249,7 @@ impl Builder<'_> {
         self.payload(payload);
     }
 
-    fn nsh(&mut self, payload: usize) {
+    fn nsh(&mut self, payload: &[u8]) {
         let (ttl, flags) = (self.get(FieldId::NshTtl), self.get(FieldId::NshFlags));
         let mdtype = self.get(FieldId::NshMdtype);
         let words = if mdtype == 1 { 6 } else { 2 };

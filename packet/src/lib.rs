@@ -41,7 +41,7 @@ pub mod slots {
     };
 }
 
-pub use compose::compose;
+pub use compose::{compose, compose_with};
 pub use field::{Field, Format, Maskable, OdpAttr, Owner, Oxm, OxmClass, Prereq, Since};
 pub use frame::{HEADROOM, Layers, Packet, PartialChecksum, SegmentKind, Segmentation};
 pub use hash::Mixer;

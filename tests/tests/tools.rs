@@ -320,3 +320,46 @@ fn a_monitor_in_the_background_is_told_what_to_do() {
     });
     assert!(pid > 1);
 }
+
+#[test]
+fn packets_are_made_of_flows_and_read_from_files() {
+    let ofctl = |words: &[&str]| run(Command::new(ours("ovs-ofctl")).args(words));
+    let flow = "udp,dl_vlan=5,dl_vlan_pcp=0,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,\
+                nw_src=1.2.3.4,nw_dst=2.3.4.5,nw_ttl=3,udp_src=4,udp_dst=5";
+    let digits = ofctl(&["compose-packet", "--bare", flow, "aabb"]).ok();
+    let wanted = "020000000002020000000001810000050800450000\
+                  1e000000000311adc2010203040203040500040005000a4b08aabb";
+    assert_eq!(digits, wanted);
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("one.pcap");
+    let frame = ethernet(
+        mac(2),
+        mac(1),
+        0x800,
+        &Ipv4::new([1, 2, 3, 4], [2, 3, 4, 5]).udp(4, 5, &[]),
+    );
+    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    bytes.extend([0; 8]);
+    bytes.extend(65535u32.to_le_bytes());
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend([0; 8]);
+    for _ in 0..2 {
+        bytes.extend((frame.len() as u32).to_le_bytes());
+    }
+    bytes.extend(&frame);
+    fs::write(&file, bytes).expect("a file");
+    let name = file.to_string_lossy().into_owned();
+    let line = ofctl(&["parse-pcap", &name]).ok();
+    assert!(
+        line.starts_with("udp,in_port=ANY,vlan_tci=0x0000,dl_src="),
+        "{line}"
+    );
+    assert!(line.contains("nw_src=1.2.3.4,nw_dst=2.3.4.5"), "{line}");
+    let refused = ofctl(&["parse-pcap", "/nonexistent.pcap"]);
+    let why = "/nonexistent.pcap: open failed (No such file or directory)";
+    assert!(
+        refused.code == 1 && refused.err.contains(why),
+        "{refused:?}"
+    );
+}

@@ -8,6 +8,7 @@ mod flows;
 mod link;
 mod offline;
 mod options;
+mod packets;
 mod stats;
 mod switch;
 mod tables;
@@ -154,6 +155,9 @@ static COMMANDS: &[Command] = &[
     cmd("parse-instructions", 1, 1, offline::parse_instructions, ""),
     cmd("parse-ofp10-match", 0, 0, offline::parse_match10, ""),
     cmd("parse-ofp11-match", 0, 0, offline::parse_match11, ""),
+    cmd("parse-pcap", 1, MANY, packets::parse_pcap, ""),
+    cmd("parse-packet", 0, 0, packets::parse_packet, ""),
+    cmd("compose-packet", 1, 2, packets::compose_packet, ""),
     cmd("print-error", 1, 1, offline::print_error, ""),
     cmd("encode-error-reply", 2, 2, offline::encode_error_reply, ""),
     cmd("ofp-print", 1, 2, offline::ofp_print, ""),
@@ -177,6 +181,8 @@ fn list_commands(_: &Options, _: &[String]) -> Outcome {
 /// Runs a command line, program name excluded.
 pub fn main(args: Vec<String>) -> ExitCode {
     let clock = Clock::real();
+    // Packets are shown with all the tags that there is room for.
+    packet::set_vlan_limit(0);
     daemon::log::start(&daemon::options::program_name(), MODULES, &clock);
     let (options, words) = match options::parse(&args) {
         Ok(parsed) => parsed,

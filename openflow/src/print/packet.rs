@@ -3,12 +3,9 @@
 use crate::text::{DEFAULT_PRIORITY, Names, format_match};
 use packet::{FieldId, FlowState, Match, PacketKey, parse_frame};
 
-/// A frame's headers as a match of exactly them, with its transport checksum; a line.
-pub fn format_packet(frame: &[u8]) -> String {
+/// All headers that a packet has, as a match of exactly them.
+fn whole(state: &FlowState) -> Match {
     use FieldId::*;
-    let mut key = PacketKey::EMPTY;
-    let layers = parse_frame(frame, &packet::Metadata::default(), &mut key);
-    let state = FlowState::from_key(&key);
     let v = |f: FieldId| state.get(f);
     let mut m = Match::any();
     let mut exact = |fields: &[FieldId]| {
@@ -17,8 +14,6 @@ pub fn format_packet(frame: &[u8]) -> String {
         }
     };
     exact(&[EthSrc, EthDst, EthType]);
-    let proto = v(IpProto);
-    let later = v(IpFrag) & 2 != 0;
     match v(EthType) {
         0x0806 | 0x8035 => exact(&[IpProto, ArpSpa, ArpTpa, ArpSha, ArpTha]),
         0x0800 => exact(&[IpProto, Ipv4Src, Ipv4Dst, IpDscp, IpEcn, IpTtl, IpFrag]),
@@ -27,9 +22,8 @@ pub fn format_packet(frame: &[u8]) -> String {
         ]),
         _ => {}
     }
-    let is_ip = matches!(v(EthType), 0x0800 | 0x86dd);
-    if is_ip && !later {
-        match proto {
+    if has_transport(state) {
+        match v(IpProto) {
             6 => exact(&[TcpSrc, TcpDst, TcpFlags]),
             17 | 132 | 1 => exact(&[TcpSrc, TcpDst]),
             58 => {
@@ -41,9 +35,32 @@ pub fn format_packet(frame: &[u8]) -> String {
             _ => {}
         }
     }
-    m.set_stacks(&state);
+    m.set_stacks(state);
+    m
+}
+
+/// Whether a packet can have a transport header.
+fn has_transport(state: &FlowState) -> bool {
+    let later = state.get(FieldId::IpFrag) & 2 != 0;
+    matches!(state.get(FieldId::EthType), 0x0800 | 0x86dd) && !later
+}
+
+/// A packet's headers and where it came in, in one line without an end.
+pub fn format_state(state: &FlowState) -> String {
+    let mut m = whole(state);
+    m.set(FieldId::InPortOxm, state.get(FieldId::InPortOxm));
+    format_match(&m, &Names::none(), DEFAULT_PRIORITY)
+}
+
+/// A frame's headers as a match of exactly them, with its transport checksum; a line.
+pub fn format_packet(frame: &[u8]) -> String {
+    let mut key = PacketKey::EMPTY;
+    let layers = parse_frame(frame, &packet::Metadata::default(), &mut key);
+    let state = FlowState::from_key(&key);
+    let m = whole(&state);
+    let proto = state.get(FieldId::IpProto);
     let mut s = format_match(&m, &Names::none(), DEFAULT_PRIORITY);
-    if let (true, Some(l4)) = (is_ip && !later, layers.transport) {
+    if let (true, Some(l4)) = (has_transport(&state), layers.transport) {
         let transport = frame.get(usize::from(l4)..).unwrap_or(&[]);
         let word = |at: usize| {
             transport

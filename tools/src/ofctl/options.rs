@@ -27,6 +27,8 @@ pub struct Options {
     pub stats: bool,
     /// `--raw`.
     pub raw: bool,
+    /// `--bare`.
+    pub bare: bool,
     /// `--sort` and `--rsort`: field and whether downward.
     pub sort: Vec<(String, bool)>,
     /// `-t`.
@@ -51,6 +53,7 @@ fn defaults() -> Options {
         names: None,
         stats: true,
         raw: false,
+        bare: false,
         sort: Vec::new(),
         timeout: None,
         unixctl: None,
@@ -81,6 +84,7 @@ fn specs() -> Vec<Spec> {
         ("bundle", None, No),
         ("color", None, Optional),
         ("raw", None, No),
+        ("bare", None, No),
         ("read-only", None, No),
         ("detach", None, No),
         ("no-chdir", None, No),
@@ -154,6 +158,7 @@ pub fn parse(args: &[String]) -> Result<(Options, Vec<String>), Stop> {
             "stats" => o.stats = true,
             "no-stats" => o.stats = false,
             "raw" => o.raw = true,
+            "bare" => o.bare = true,
             "sort" => o.sort.push((text, false)),
             "rsort" => o.sort.push((text, true)),
             "unixctl" => o.unixctl = value,
@@ -250,6 +255,7 @@ Other options:
   --names, --no-names         show port names or numbers
   --stats, --no-stats         show statistics, or leave them out
   --raw                       (parse-actions and the like) print bytes only
+  --bare                      (compose-packet) print digits only
   --unixctl=SOCKET            override default control socket name
   --read-only, --color[=WHEN] accepted and without effect
   -o, --option                list options
