@@ -15,6 +15,13 @@ fn quickstart(scratch: &Path) -> Command {
     command
 }
 
+/// A run of it, in a process group of its own.
+fn start(scratch: &Path) -> Child {
+    let mut command = quickstart(scratch);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.process_group(0).spawn().expect("it starts")
+}
+
 /// Processes that know the folder: those of a run, which is in its environment.
 fn processes_of(scratch: &Path) -> usize {
     let name = scratch.to_string_lossy().into_owned();
@@ -39,11 +46,7 @@ fn it_reports_who_carried_what_and_leaves_nothing() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a folder");
-    let mut child = quickstart(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    let mut child = start(scratch.path());
     let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let told: Vec<String> = lines.map_while(Result::ok).collect();
     let ended = child.wait().expect("it ends");
@@ -81,12 +84,7 @@ fn interrupted_it_cleans_up() {
     }
     for phase in ["Starting the switch", "Ping", "TCP"] {
         let scratch = tempfile::tempdir().expect("a folder");
-        let mut child = quickstart(scratch.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("it starts");
+        let mut child = start(scratch.path());
         let rest = reaches(&mut child, phase);
         // As a terminal does it: to all processes of the group.
         let group = format!("-{}", child.id());
@@ -104,12 +102,7 @@ fn it_cleans_up_when_nobody_reads_on() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a folder");
-    let mut child = quickstart(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    let mut child = start(scratch.path());
     drop(reaches(&mut child, "Starting the switch"));
     let ended = child.wait().expect("it ends");
     assert!(!ended.success());

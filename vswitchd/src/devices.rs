@@ -85,7 +85,7 @@ impl Switch {
                 Ok(()) => moved |= port.link().mac != mac,
                 Err(e) => {
                     drop(port);
-                    self.lose_device(&bridge, name, e.to_string());
+                    self.lose_interface(&bridge, name, e.to_string());
                     let config = self.interface(&bridge, name).map(|i| &i.config);
                     // The switch makes such a device itself.
                     if config.is_some_and(|c| matches!(c.kind.as_str(), "internal" | "tap")) {
@@ -96,19 +96,6 @@ impl Switch {
             }
         }
         moved
-    }
-
-    /// The port of a device that is gone goes; its interface stays, with the reason.
-    fn lose_device(&mut self, bridge: &str, name: &str, why: String) {
-        tracing::warn!(target: "bridge", "{why}");
-        let Some(config) = self.interface(bridge, name).map(|i| i.config.clone()) else {
-            return;
-        };
-        self.remove_interface(bridge, name);
-        if let Some(bridge) = self.bridges.get_mut(bridge) {
-            let lost = Interface::failed(config, why);
-            bridge.interfaces.insert(name.to_owned(), lost);
-        }
     }
 
     /// Opens ports that could not be had. True if one is there now.
@@ -134,10 +121,6 @@ impl Switch {
         };
         self.add_interface(bridge, &port, config);
         true
-    }
-
-    fn interface(&self, bridge: &str, name: &str) -> Option<&Interface> {
-        self.bridges.get(bridge)?.interfaces.get(name)
     }
 
     /// Interfaces whose port is a device of the host, or is wired to it, with their bridges.

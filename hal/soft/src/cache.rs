@@ -1,9 +1,9 @@
 //! The exact-match cache: the last step before the classifier, and the fastest.
 //!
 //! A two-way associative table from a packet's whole key to the place of its megaflow. It is a
-//! hint: an entry is believed only if the whole key is equal and the megaflow still lives. A full place is taken
-//! over by chance, one time in [`REPLACE_ONE_IN`], so that a flood of short flows does not wash
-//! out the ones that come back.
+//! hint: an entry is believed only if the whole key is equal and the megaflow still lives. A full
+//! place is taken over by chance, one time in [`REPLACE_ONE_IN`], so that a flood of short flows
+//! does not wash out the ones that come back.
 
 use crate::classifier::{Classifier, Place};
 use crate::megaflow::Megaflow;

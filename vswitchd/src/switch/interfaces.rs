@@ -262,17 +262,31 @@ impl Switch {
     /// the next time. None if no interface is on that port.
     pub(crate) fn lose_port(&mut self, kind: &str, port: DpPort) -> Option<()> {
         let mut on_kind = self.bridges.iter().filter(|(_, b)| b.kind == kind);
-        let (bridge, config) = on_kind.find_map(|(name, b)| {
-            let mut interfaces = b.interfaces.values();
-            let interface = interfaces.find(|i| i.dp_port == Some(port))?;
-            Some((name.clone(), interface.config.clone()))
+        let (bridge, name) = on_kind.find_map(|(bridge, b)| {
+            let mut interfaces = b.interfaces.iter();
+            let (name, _) = interfaces.find(|(_, i)| i.dp_port == Some(port))?;
+            Some((bridge.clone(), name.clone()))
         })?;
-        self.remove_interface(&bridge, &config.name);
-        let why = format!("{}: deleted from its datapath", config.name);
-        let lost = Interface::failed(config, why);
-        let bridge = self.bridges.get_mut(&bridge)?;
-        bridge.interfaces.insert(lost.config.name.clone(), lost);
+        let why = format!("{name}: deleted from its datapath");
+        self.lose_interface(&bridge, &name, why);
         Some(())
+    }
+
+    /// The port of an interface goes; the interface stays, with the reason.
+    pub(crate) fn lose_interface(&mut self, bridge: &str, name: &str, why: String) {
+        tracing::warn!(target: "bridge", "{why}");
+        let Some(config) = self.interface(bridge, name).map(|i| i.config.clone()) else {
+            return;
+        };
+        self.remove_interface(bridge, name);
+        if let Some(bridge) = self.bridges.get_mut(bridge) {
+            let lost = Interface::failed(config, why);
+            bridge.interfaces.insert(name.to_owned(), lost);
+        }
+    }
+
+    pub(crate) fn interface(&self, bridge: &str, name: &str) -> Option<&Interface> {
+        self.bridges.get(bridge)?.interfaces.get(name)
     }
 
     pub(super) fn set_interface(&mut self, bridge: &str, config: InterfaceConfig) {
