@@ -104,3 +104,30 @@ fn a_datapath_tells_what_it_can_do() {
     let refused = switch.appctl("dpif/show-dp-features br1");
     assert!(refused.err.contains("no such bridge"), "{refused:?}");
 }
+
+#[test]
+fn a_port_that_goes_takes_its_stations_out_of_all_bridges() {
+    let switch = bridge();
+    switch
+        .vsctl(
+            "add-br br1 -- set bridge br1 datapath_type=dummy fail_mode=secure -- add-port br1 p4 -- \
+             set interface p4 type=dummy ofport_request=4",
+        )
+        .ok();
+    let other = ethernet(mac(2), mac(9), 0x800, &udp()[14..]);
+    for name in ["br0", "br1"] {
+        switch
+            .ofctl(&format!("add-flow {name} actions=NORMAL"))
+            .ok();
+    }
+    switch.receive("p1", &udp());
+    switch.receive("p4", &udp());
+    switch.receive("p4", &other);
+    let fdb = |bridge: &str| {
+        let shown = switch.appctl(&format!("fdb/show {bridge}")).ok();
+        shown.lines().count() - 1
+    };
+    assert_eq!((fdb("br0"), fdb("br1")), (1, 2));
+    switch.vsctl("del-port p1").ok();
+    assert_eq!((fdb("br0"), fdb("br1")), (0, 1));
+}

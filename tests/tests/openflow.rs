@@ -511,3 +511,42 @@ fn tables_are_named_by_controllers() {
                OpenFlow15";
     assert!(refused.err.contains(why), "{refused:?}");
 }
+
+#[test]
+fn a_number_is_taken_from_whoever_did_not_ask_for_it() {
+    let switch = bridge();
+    let set = |p1: &str, p2: &str| {
+        let words =
+            format!("set interface p1 ofport_request={p1} -- set interface p2 ofport_request={p2}");
+        switch.vsctl(&words).ok();
+        let numbers = switch
+            .vsctl("get interface p1 ofport -- get interface p2 ofport")
+            .ok();
+        let numbers: Vec<u32> = numbers
+            .lines()
+            .filter_map(|n| n.trim().parse().ok())
+            .collect();
+        (numbers[0], numbers[1])
+    };
+    assert_eq!(set("1", "2"), (1, 2));
+    let (first, second) = set("[]", "1");
+    assert!(first != 1 && second == 1, "{first} {second}");
+    // Whoever has what both ask for keeps it.
+    let (first, second) = set("1", "1");
+    assert!(first != 1 && second == 1, "{first} {second}");
+    assert_eq!(set("1", "[]").0, 1);
+    assert_eq!(set("2", "1"), (2, 1));
+}
+
+#[test]
+fn names_that_are_a_datapaths_own_are_refused() {
+    let switch = bridge();
+    for name in ["ovs-netdev", "vxlan_sys_4789"] {
+        let refused = switch.vsctl(&format!("add-port br0 {name}"));
+        let line = format!("Error detected while setting up '{name}'.  See ovs-vswitchd log");
+        assert!(refused.err.contains(&line), "{refused:?}");
+        let why = format!("|bridge|WARN|could not create interface {name}, name is reserved");
+        assert!(switch.log().contains(&why), "{}", switch.log());
+        switch.vsctl(&format!("del-port br0 {name}")).ok();
+    }
+}

@@ -171,7 +171,7 @@ impl MacTable {
     }
 
     /// Forgets every address that was learned, or those seen on one port.
-    pub fn flush(&mut self, port: Option<OfPort>) {
+    pub fn flush(&mut self, port: Option<OfPort>) -> Vec<MacKey> {
         let gone = |e: &MacEntry| !e.is_static && port.is_none_or(|p| p == e.port);
         let gone: Vec<MacKey> = self
             .entries
@@ -179,7 +179,15 @@ impl MacTable {
             .filter(|(_, e)| gone(e))
             .map(|(k, _)| *k)
             .collect();
-        for key in gone {
+        for key in &gone {
+            self.entries.remove(key);
+        }
+        gone
+    }
+
+    /// Forgets an address that was learned.
+    pub fn forget(&mut self, key: MacKey) {
+        if self.entries.get(&key).is_some_and(|e| !e.is_static) {
             self.entries.remove(&key);
         }
     }

@@ -64,7 +64,8 @@ fn interface_status(bridge: &BridgeState, i: &Interface, out: &mut Vec<Cell>) {
             value,
         });
     };
-    put("error", some(i.error.as_deref()));
+    let error = i.error.as_deref().filter(|why| !why.is_empty());
+    put("error", some(error));
     let ofport = match i.ofport {
         Some(p) if p == OfPort::LOCAL => Some(65534),
         Some(p) => Some(i64::from(p.0)),

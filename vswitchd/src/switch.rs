@@ -152,6 +152,7 @@ impl Switch {
     /// Makes the switch what it should be. What could not be had is tried again the next time.
     pub fn configure(&mut self, desired: Desired) {
         self.forget_failures();
+        self.free_numbers(&desired);
         let steps = diff(&self.running, &desired);
         self.open_ahead(&steps);
         for step in steps {
@@ -185,11 +186,7 @@ impl Switch {
                 .collect();
             for name in failed {
                 bridge.interfaces.remove(&name);
-                for ((b, _), port) in &mut self.running.ports {
-                    if *b == bridge.config.name {
-                        port.interfaces.remove(&name);
-                    }
-                }
+                self.running.forget_interface(&bridge.config.name, &name);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The control thread owns the current [`World`] and changes it; whoever translates holds a
 //! clone. A clone takes no time: all parts are shared, and a change copies only what it touches.
 
-use crate::mac::MacTable;
+use crate::mac::{MacKey, MacTable};
 use crate::table::FlowTable;
 use crate::translate::FrozenTable;
 use hal::DpPort;
@@ -252,5 +252,27 @@ impl World {
     /// A bridge, to be changed.
     pub fn bridge_mut(&mut self, id: BridgeId) -> Option<&mut Bridge> {
         self.bridges.get_mut(&id).map(Arc::make_mut)
+    }
+
+    /// Forgets the addresses that were learned on a port. Their stations may turn up anywhere, so
+    /// what the other bridges know of them is no longer true either.
+    pub fn forget_stations(&mut self, bridge: BridgeId, port: OfPort) {
+        let Some(b) = self.bridge_mut(bridge) else {
+            return;
+        };
+        let keys = b.macs.flush(Some(port));
+        let knows = |b: &Bridge, key: &MacKey| b.macs.get(*key).is_some_and(|e| !e.is_static);
+        for other in self.bridges.clone().keys().filter(|id| **id != bridge) {
+            let known = self.bridge(*other).map(|b| {
+                let known = keys.iter().filter(|key| knows(b, key));
+                known.copied().collect::<Vec<_>>()
+            });
+            // A bridge that nothing changes in stays shared with its snapshots.
+            for key in known.unwrap_or_default() {
+                if let Some(b) = self.bridge_mut(*other) {
+                    b.macs.forget(key);
+                }
+            }
+        }
     }
 }

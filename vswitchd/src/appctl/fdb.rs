@@ -40,8 +40,9 @@ struct Row {
 }
 
 fn rows(switch: &mut Switch, name: &str, now: Time) -> Result<Vec<Row>, String> {
-    let (bridge, backer) = switch.bridge_mut(name).ok_or("no such bridge")?;
-    let world = backer.world.bridge(bridge.id).ok_or("no such bridge")?;
+    let no_such = || format!("no such bridge {name}");
+    let (bridge, backer) = switch.bridge_mut(name).ok_or_else(no_such)?;
+    let world = backer.world.bridge(bridge.id).ok_or_else(no_such)?;
     // By age, the one seen longest ago first.
     let mut entries: Vec<_> = world.macs.iter().collect();
     entries.sort_by_key(|(k, e)| (e.is_static, e.used(), **k));

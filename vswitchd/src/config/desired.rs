@@ -139,6 +139,17 @@ pub struct Desired {
     pub ports: BTreeMap<(String, String), PortConfig>,
 }
 
+impl Desired {
+    /// Takes an interface out of whichever port of a bridge has it.
+    pub fn forget_interface(&mut self, bridge: &str, name: &str) {
+        for ((of, _), port) in &mut self.ports {
+            if of == bridge {
+                port.interfaces.remove(name);
+            }
+        }
+    }
+}
+
 fn number<T: std::str::FromStr>(row: &RowView<'_>, column: &str, key: &str) -> Option<T> {
     row.map_get(column, key)?.trim().parse().ok()
 }

@@ -3,7 +3,7 @@
 //! What could not be had stays as an [`Interface`] with its reason, and is tried again the next time.
 
 use super::{Switch, is_multicast};
-use crate::config::InterfaceConfig;
+use crate::config::{Desired, InterfaceConfig};
 use crate::ofproto::{link_settled, port_description};
 use crate::ports::{DevicePort, Opened, PortRequest};
 use crate::world::{PatchCounters, Port, PortTarget};
@@ -23,7 +23,7 @@ pub struct Interface {
     pub since: Time,
     /// Its datapath number, where it has one.
     pub dp_port: Option<DpPort>,
-    /// Why it could not be had.
+    /// Why it could not be had; empty if only the log says.
     pub error: Option<String>,
     /// The NIC's port that it is.
     pub device: Option<DevicePort>,
@@ -87,12 +87,53 @@ impl Switch {
                 }
             }
             Err(why) => {
-                tracing::warn!(target: "bridge", "{why}");
+                if !why.is_empty() {
+                    tracing::warn!(target: "bridge", "{why}");
+                }
                 state.error = Some(why);
             }
         }
         if let Some(bridge) = self.bridges.get_mut(bridge) {
             bridge.interfaces.insert(name, state);
+        }
+    }
+
+    /// Interfaces that ask for OpenFlow numbers which others hold without asking, and those others,
+    /// go, to come again with the right ones.
+    pub(super) fn free_numbers(&mut self, desired: &Desired) {
+        let mut moved: Vec<(String, String)> = Vec::new();
+        for ((name, _), port) in &desired.ports {
+            let Some(bridge) = self.bridges.get(name) else {
+                continue;
+            };
+            let asks_for = |n: u32, interface: &str| {
+                let mut ports = desired.ports.iter().filter(|((b, _), _)| b == name);
+                let wanted = ports.find_map(|(_, p)| p.interfaces.get(interface));
+                wanted.is_some_and(|i| i.ofport_request == Some(n))
+            };
+            for i in port.interfaces.values() {
+                let now = bridge.interfaces.get(&i.name).and_then(|i| i.ofport);
+                let (Some(wanted), Some(now)) = (i.ofport_request, now) else {
+                    continue;
+                };
+                if now == OfPort(wanted) || now == OfPort::LOCAL {
+                    continue;
+                }
+                if let Some(holder) = bridge.interface_on(OfPort(wanted)) {
+                    if asks_for(wanted, &holder.config.name) {
+                        continue;
+                    }
+                    moved.push((name.clone(), holder.config.name.clone()));
+                }
+                moved.push((name.clone(), i.name.clone()));
+            }
+        }
+        for (bridge, name) in moved {
+            self.remove_interface(&bridge, &name);
+            if let Some(bridge) = self.bridges.get_mut(&bridge) {
+                bridge.numbers.remove(&name);
+            }
+            self.running.forget_interface(&bridge, &name);
         }
     }
 
@@ -105,6 +146,13 @@ impl Switch {
         state: &mut Interface,
     ) -> Result<(), String> {
         let now = self.clock.now();
+        let types = self.provider.datapath_types();
+        if is_reserved(&config.name, &types) {
+            tracing::warn!(target: "bridge",
+                "could not create interface {}, name is reserved", config.name);
+            // The original says no more in the database than that there is no port.
+            return Err(String::new());
+        }
         let target = match config.kind.as_str() {
             "patch" => {
                 check_patch(config)?;
@@ -225,11 +273,13 @@ impl Switch {
         let Some(interface) = bridge.interfaces.remove(name) else {
             return;
         };
+        if let Some(ofport) = interface.ofport {
+            backer.world.forget_stations(bridge.id, ofport);
+        }
         if let Some(ofport) = interface.ofport
             && let Some(b) = backer.world.bridge_mut(bridge.id)
         {
             let port = b.ports.remove(&ofport);
-            b.macs.flush(Some(ofport));
             b.config_version += 1;
             if let Some(port) = port {
                 if let Some(bundle) = b.bundles.get_mut(&port.bundle) {
@@ -399,4 +449,22 @@ fn check_patch(config: &InterfaceConfig) -> Result<(), String> {
         Some(peer) if peer == name => Err(format!("{name}: patch peer must not be self")),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether a name is a datapath's own: its local port's, or that of its end of tunnels.
+fn is_reserved(name: &str, datapath_types: &[String]) -> bool {
+    const TUNNELS: [&str; 9] = [
+        "erspan_sys",
+        "genev_sys",
+        "gre_sys",
+        "gtpu_sys",
+        "ip6erspan_sys",
+        "ip6gre_sys",
+        "srv6_sys",
+        "udp_sys",
+        "vxlan_sys",
+    ];
+    let kind = name.strip_prefix("ovs-");
+    kind.is_some_and(|kind| datapath_types.iter().any(|t| t == kind))
+        || TUNNELS.iter().any(|tunnel| name.starts_with(tunnel))
 }
