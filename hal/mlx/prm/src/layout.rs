@@ -491,6 +491,7 @@ mod tests {
             ]
         );
         assert_eq!(view.bytes()[0x24], 0x80);
+        assert_eq!((Outer::SIZE, Inner::SIZE), (0x30, 8));
     }
 
     #[test]
@@ -521,7 +522,7 @@ mod tests {
             let before = memory.clone();
             let mut view = View::<Outer, _>::new(&mut memory[..]).unwrap();
             view.set(Outer::ADDRESS, value);
-            prop_assert_eq!(view.get(Outer::ADDRESS), value & (1 << 52) - 1);
+            prop_assert_eq!(view.get(Outer::ADDRESS), value & ((1 << 52) - 1));
             prop_assert_eq!(&before[..8], &memory[..8]);
             prop_assert_eq!(before[15] & 0xf, memory[15] & 0xf);
             prop_assert_eq!(&before[16..], &memory[16..]);
@@ -532,7 +533,7 @@ mod tests {
             let mut memory = [0; 0x40];
             memory[at] |= 1 << bit;
             let field = match at {
-                0..4 | 6 | 8..14 | 0x10..0x20 | 0x23 | 0x33 | 0x3b => true,
+                0..=3 | 6 | 8..=13 | 0x10..=0x1f | 0x23 | 0x33 | 0x3b => true,
                 5 => bit < 6,
                 14 => bit >= 4,
                 0x24 | 0x34 | 0x3c => bit == 7,
