@@ -21,13 +21,14 @@
 //!     │                                 ▲                       │
 //!  PacketPort  ◀──── misses (RxMeta) ───┘        offload ◀──────┘
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod action;
 mod capability;
 mod datapath;
 mod device;
 mod id;
+pub mod pci;
 mod port;
 mod reason;
 mod rule;
