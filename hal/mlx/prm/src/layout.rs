@@ -157,6 +157,14 @@ impl<L, T> Field<L, T> {
     }
 }
 
+impl<L, T: Bits> Field<L, T> {
+    /// The field's value in its words, where those were read from a register: one word, or two for
+    /// a field of more than 31 bits.
+    pub fn of_words(self, words: u64) -> T {
+        T::from_bits(u128::from(words) >> self.place.low & self.place.mask())
+    }
+}
+
 impl<L, I> Nested<L, I> {
     /// For `layout!`.
     pub const fn new(name: &'static str, offset: usize) -> Nested<L, I> {
