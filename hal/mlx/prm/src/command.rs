@@ -4,9 +4,15 @@
 
 use crate::layout::{Described, Layout, layout};
 
+mod completions;
 mod hca;
+mod objects;
+mod queues;
 
+pub use completions::*;
 pub use hca::*;
+pub use objects::*;
+pub use queues::*;
 
 layout! {
     /// How every input begins.
@@ -95,6 +101,50 @@ commands! {
     SetHcaCap = 0x109 SET_HCA_CAP: SetHcaCapIn => Output;
     QueryIssi = 0x10a QUERY_ISSI: QueryIssiIn => QueryIssiOut;
     SetIssi = 0x10b SET_ISSI: SetIssiIn => Output;
+    CreateMkey = 0x200 CREATE_MKEY: CreateMkeyIn => CreateMkeyOut;
+    QueryMkey = 0x201 QUERY_MKEY: QueryMkeyIn => QueryMkeyOut;
+    DestroyMkey = 0x202 DESTROY_MKEY: DestroyMkeyIn => Output;
+    QuerySpecialContexts = 0x203 QUERY_SPECIAL_CONTEXTS: QuerySpecialContextsIn => QuerySpecialContextsOut;
+    CreateEq = 0x301 CREATE_EQ: CreateEqIn => CreateEqOut;
+    DestroyEq = 0x302 DESTROY_EQ: DestroyEqIn => Output;
+    QueryEq = 0x303 QUERY_EQ: QueryEqIn => QueryEqOut;
+    CreateCq = 0x400 CREATE_CQ: CreateCqIn => CreateCqOut;
+    DestroyCq = 0x401 DESTROY_CQ: DestroyCqIn => Output;
+    QueryCq = 0x402 QUERY_CQ: QueryCqIn => QueryCqOut;
+    ModifyCq = 0x403 MODIFY_CQ: ModifyCqIn => Output;
+    AllocQCounter = 0x771 ALLOC_Q_COUNTER: AllocQCounterIn => AllocQCounterOut;
+    DeallocQCounter = 0x772 DEALLOC_Q_COUNTER: DeallocQCounterIn => Output;
+    QueryQCounter = 0x773 QUERY_Q_COUNTER: QueryQCounterIn => QueryQCounterOut;
+    AllocPd = 0x800 ALLOC_PD: AllocPdIn => AllocPdOut;
+    DeallocPd = 0x801 DEALLOC_PD: DeallocPdIn => Output;
+    AllocUar = 0x802 ALLOC_UAR: AllocUarIn => AllocUarOut;
+    DeallocUar = 0x803 DEALLOC_UAR: DeallocUarIn => Output;
+    AllocTransportDomain = 0x816 ALLOC_TRANSPORT_DOMAIN: AllocTransportDomainIn => AllocTransportDomainOut;
+    DeallocTransportDomain = 0x817 DEALLOC_TRANSPORT_DOMAIN: DeallocTransportDomainIn => Output;
+    CreateTir = 0x900 CREATE_TIR: CreateTirIn => CreateTirOut;
+    ModifyTir = 0x901 MODIFY_TIR: ModifyTirIn => Output;
+    DestroyTir = 0x902 DESTROY_TIR: DestroyTirIn => Output;
+    QueryTir = 0x903 QUERY_TIR: QueryTirIn => QueryTirOut;
+    CreateSq = 0x904 CREATE_SQ: CreateSqIn => CreateSqOut;
+    ModifySq = 0x905 MODIFY_SQ: ModifySqIn => Output;
+    DestroySq = 0x906 DESTROY_SQ: DestroySqIn => Output;
+    QuerySq = 0x907 QUERY_SQ: QuerySqIn => QuerySqOut;
+    CreateRq = 0x908 CREATE_RQ: CreateRqIn => CreateRqOut;
+    ModifyRq = 0x909 MODIFY_RQ: ModifyRqIn => Output;
+    DestroyRq = 0x90a DESTROY_RQ: DestroyRqIn => Output;
+    QueryRq = 0x90b QUERY_RQ: QueryRqIn => QueryRqOut;
+    CreateRmp = 0x90c CREATE_RMP: CreateRmpIn => CreateRmpOut;
+    ModifyRmp = 0x90d MODIFY_RMP: ModifyRmpIn => Output;
+    DestroyRmp = 0x90e DESTROY_RMP: DestroyRmpIn => Output;
+    QueryRmp = 0x90f QUERY_RMP: QueryRmpIn => QueryRmpOut;
+    CreateTis = 0x912 CREATE_TIS: CreateTisIn => CreateTisOut;
+    ModifyTis = 0x913 MODIFY_TIS: ModifyTisIn => Output;
+    DestroyTis = 0x914 DESTROY_TIS: DestroyTisIn => Output;
+    QueryTis = 0x915 QUERY_TIS: QueryTisIn => QueryTisOut;
+    CreateRqt = 0x916 CREATE_RQT: CreateRqtIn => CreateRqtOut;
+    ModifyRqt = 0x917 MODIFY_RQT: ModifyRqtIn => Output;
+    DestroyRqt = 0x918 DESTROY_RQT: DestroyRqtIn => Output;
+    QueryRqt = 0x919 QUERY_RQT: QueryRqtIn => QueryRqtOut;
 }
 
 #[cfg(test)]

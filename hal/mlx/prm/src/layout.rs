@@ -125,6 +125,18 @@ pub struct Nested<L, I> {
     of: PhantomData<fn(L) -> I>,
 }
 
+/// Bytes in layout `L` that are no number.
+#[derive(Debug)]
+pub struct Octets<L> {
+    /// Its name, in capitals.
+    pub name: &'static str,
+    /// The first byte.
+    pub offset: usize,
+    /// How many; none = all to the end of the memory.
+    pub length: Option<usize>,
+    of: PhantomData<fn(L)>,
+}
+
 /// Values of one kind behind the fixed part of layout `L`, as many as there are.
 #[derive(Debug)]
 pub struct Tail<L, I> {
@@ -144,6 +156,13 @@ macro_rules! plain_copy {
     )*};
 }
 plain_copy!(Field, Nested, Tail);
+
+impl<L> Clone for Octets<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L> Copy for Octets<L> {}
 
 impl<L, T> Field<L, T> {
     /// For `layout!`.
@@ -171,6 +190,18 @@ impl<L, I> Nested<L, I> {
         Nested {
             name,
             offset,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<L> Octets<L> {
+    /// For `layout!`.
+    pub const fn new(name: &'static str, offset: usize, length: Option<usize>) -> Octets<L> {
+        Octets {
+            name,
+            offset,
+            length,
             of: PhantomData,
         }
     }
@@ -205,8 +236,22 @@ pub enum Part {
     Field(&'static str, Place),
     /// Another layout, from this byte on.
     Nested(&'static str, usize, &'static Layout),
+    /// Bytes from this one on, so many or all to the end of the memory.
+    Octets(&'static str, usize, Option<usize>),
     /// A list of another layout to the end of the memory.
     Tail(&'static str, usize, &'static Layout),
+}
+
+/// The bytes from `offset` on, at most `length` of them.
+fn octets(memory: &[u8], offset: usize, length: Option<usize>) -> &[u8] {
+    let memory = memory.get(offset..).unwrap_or_default();
+    length.and_then(|n| memory.get(..n)).unwrap_or(memory)
+}
+
+fn octets_mut(memory: &mut [u8], offset: usize, length: Option<usize>) -> &mut [u8] {
+    let memory = memory.get_mut(offset..).unwrap_or_default();
+    let length = length.unwrap_or(usize::MAX).min(memory.len());
+    memory.get_mut(..length).unwrap_or_default()
 }
 
 impl Layout {
@@ -233,6 +278,7 @@ impl Layout {
                         inner.mark(known);
                     }
                 }
+                Part::Octets(_, at, length) => octets_mut(known, at, length).fill(0xff),
                 Part::Tail(_, at, item) => {
                     let items = known.get_mut(at..).unwrap_or_default();
                     items.chunks_mut(item.size).for_each(|k| item.mark(k));
@@ -271,9 +317,17 @@ impl<L: Described> View<L, L::Bytes> {
 
 impl<L: Described> View<L, Vec<u8>> {
     /// Memory of its own, all zero, with room for a list behind the fixed part.
-    pub fn with_tail<I: Described>(_: Tail<L, I>, items: usize) -> View<L, Vec<u8>> {
+    pub fn with_tail<I: Described>(tail: Tail<L, I>, items: usize) -> View<L, Vec<u8>> {
         View {
-            memory: vec![0; L::LAYOUT.size + items * I::LAYOUT.size],
+            memory: vec![0; L::LAYOUT.size.max(tail.offset + items * I::LAYOUT.size)],
+            of: PhantomData,
+        }
+    }
+
+    /// Memory of its own, all zero, with room for bytes behind the fixed part.
+    pub fn with_octets(octets: Octets<L>, length: usize) -> View<L, Vec<u8>> {
+        View {
+            memory: vec![0; L::LAYOUT.size.max(octets.offset + length)],
             of: PhantomData,
         }
     }
@@ -316,6 +370,12 @@ impl<L: Described, B: AsRef<[u8]>> View<L, B> {
         }
     }
 
+    /// The bytes of a field that is no number.
+    #[inline]
+    pub fn octets(&self, octets: Octets<L>) -> &[u8] {
+        self::octets(self.memory.as_ref(), octets.offset, octets.length)
+    }
+
     /// The whole items of the list.
     pub fn items<I: Described>(&self, tail: Tail<L, I>) -> impl Iterator<Item = View<I, &[u8]>> {
         let items = self.memory.as_ref().get(tail.offset..).unwrap_or(&[]);
@@ -342,6 +402,12 @@ impl<L: Described, B: AsMut<[u8]>> View<L, B> {
             memory: memory.unwrap_or_default(),
             of: PhantomData,
         }
+    }
+
+    /// The bytes of a field that is no number, to be written.
+    #[inline]
+    pub fn octets_mut(&mut self, octets: Octets<L>) -> &mut [u8] {
+        self::octets_mut(self.memory.as_mut(), octets.offset, octets.length)
     }
 
     /// An item of the list, to be written; none if there is no room for it.
@@ -388,6 +454,12 @@ fn show(layout: &Layout, memory: &[u8], f: &mut std::fmt::Formatter<'_>) -> std:
                     out.field(name, &Inner(inner, memory));
                 }
             }
+            Part::Octets(name, at, length) => {
+                let octets = octets(memory, at, length);
+                if octets.iter().any(|b| *b != 0) {
+                    out.field(name, &format_args!("{octets:02x?}"));
+                }
+            }
             Part::Tail(name, at, item) => {
                 let items = memory.get(at..).unwrap_or(&[]).chunks_exact(item.size);
                 let items: Vec<_> = items.map(|memory| Inner(item, memory)).collect();
@@ -401,7 +473,8 @@ fn show(layout: &Layout, memory: &[u8], f: &mut std::fmt::Formatter<'_>) -> std:
 }
 
 /// Writes layouts down. A field is `NAME: (type, byte, high:low)`, an inner layout
-/// `NAME: (Layout, byte)`, a list behind the fixed part `NAME: (Layout.., byte)`.
+/// `NAME: (Layout, byte)`, a list behind the fixed part `NAME: (Layout.., byte)`, bytes that are no
+/// number `NAME: ([u8; many], byte)` or `NAME: ([u8], byte)`.
 macro_rules! layout {
     ($( $(#[$doc:meta])* $name:ident[$size:expr] { $( $(#[$fdoc:meta])* $field:ident : $body:tt ),* $(,)? } )*) => {$(
         $(#[$doc])*
@@ -429,6 +502,21 @@ macro_rules! layout {
 }
 
 macro_rules! part {
+    (const $l:ident, $(#[$doc:meta])* $name:ident ([u8; $n:literal], $at:literal)) => {
+        $(#[$doc])*
+        pub const $name: $crate::Octets<$l> =
+            $crate::Octets::new(stringify!($name), $at, Some($n));
+    };
+    (const $l:ident, $(#[$doc:meta])* $name:ident ([u8], $at:literal)) => {
+        $(#[$doc])*
+        pub const $name: $crate::Octets<$l> = $crate::Octets::new(stringify!($name), $at, None);
+    };
+    (data $l:ident $name:ident ([u8; $n:literal], $at:literal)) => {
+        $crate::Part::Octets(stringify!($name), $at, Some($n))
+    };
+    (data $l:ident $name:ident ([u8], $at:literal)) => {
+        $crate::Part::Octets(stringify!($name), $at, None)
+    };
     (const $l:ident, $(#[$doc:meta])* $name:ident ($t:ty, $at:literal, $high:literal:$low:literal)) => {
         $(#[$doc])*
         pub const $name: $crate::Field<$l, $t> =
@@ -467,6 +555,8 @@ mod tests {
             LOW: (u8, 0x0, 7:0),
             /// A flag.
             FLAG: (bool, 0x4, 31:31),
+            /// Bytes.
+            BYTES: ([u8; 2], 0x5),
         }
         /// For the tests.
         Outer[0x30] {
@@ -492,13 +582,15 @@ mod tests {
             .set(Outer::MIDDLE, 0x2a5b);
         view.set(Outer::ADDRESS, 0x12_3456);
         view.at_mut(Outer::INNER).set(Inner::FLAG, true);
+        view.at_mut(Outer::INNER).octets_mut(Inner::BYTES).fill(9);
+        assert_eq!(view.at(Outer::INNER).octets(Inner::BYTES), [9, 9]);
         assert_eq!(
             view.bytes()[..16],
             [
                 1, 2, 3, 4, 0, 0x2a, 0x5b, 0, 0, 0, 0, 1, 0x23, 0x45, 0x60, 0
             ]
         );
-        assert_eq!(view.bytes()[0x24], 0x80);
+        assert_eq!(view.bytes()[0x24..0x28], [0x80, 9, 9, 0]);
         assert_eq!((Outer::SIZE, Inner::SIZE), (0x30, 8));
     }
 
@@ -542,6 +634,7 @@ mod tests {
             memory[at] |= 1 << bit;
             let field = match at {
                 0..=3 | 6 | 8..=13 | 0x10..=0x1f | 0x23 | 0x33 | 0x3b => true,
+                0x25 | 0x26 | 0x35 | 0x36 | 0x3d | 0x3e => true,
                 5 => bit < 6,
                 14 => bit >= 4,
                 0x24 | 0x34 | 0x3c => bit == 7,

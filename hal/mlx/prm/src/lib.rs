@@ -25,14 +25,16 @@
 //! * [`init`]: the initialisation segment, the only registers that there are at first.
 //! * [`queue`]: the command queue's entries and mailboxes.
 //! * [`command`]: inputs and outputs of commands; [`Opcode`] is the table of them.
+//! * [`context`]: contexts of objects, which are parts of commands.
 //! * [`Layout`] is a layout as a list to look through, for whoever checks that reserved bits are
 //!   zero or prints what it saw.
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod context;
 pub mod init;
 mod layout;
 pub mod queue;
 
 pub use command::Opcode;
-pub use layout::{Bits, Described, Field, Layout, Nested, Part, Place, Tail, View};
+pub use layout::{Bits, Described, Field, Layout, Nested, Octets, Part, Place, Tail, View};

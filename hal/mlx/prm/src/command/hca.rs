@@ -48,7 +48,7 @@ layout! {
         /// Status.
         HEAD: (Output, 0x00),
         /// Whether a teardown by force did not succeed.
-        STATE: (bool, 0x08, 0:0),
+        STATE: (bool, 0x0c, 0:0),
     }
 
     /// Input of ENABLE_HCA.
