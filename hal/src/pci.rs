@@ -27,6 +27,7 @@ mod interrupt;
 mod iova;
 mod memory;
 mod transport;
+mod vfio_user;
 
 pub use bar::Bar;
 pub use dma::DmaMemory;
@@ -37,6 +38,7 @@ pub use interrupt::Interrupt;
 pub use iova::Iova;
 pub use memory::SharedMemory;
 pub use transport::{HandedOver, Transport};
+pub use vfio_user::VfioUser;
 
 /// A page, as device and host agree on it, bytes.
 pub const PAGE: usize = 4096;
