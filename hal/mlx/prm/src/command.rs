@@ -2,17 +2,21 @@
 //!
 //! Every input begins with [`Input`], every output with [`Output`].
 
-use crate::layout::{Described, Layout, layout};
+use crate::layout::{Described, Layout, layout, values};
 
+mod actions;
 mod completions;
 mod hca;
 mod objects;
 mod queues;
+mod steering;
 
+pub use actions::*;
 pub use completions::*;
 pub use hca::*;
 pub use objects::*;
 pub use queues::*;
+pub use steering::*;
 
 layout! {
     /// How every input begins.
@@ -34,25 +38,25 @@ layout! {
     }
 }
 
-/// How a command ended: [`Output::STATUS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[allow(missing_docs)]
-pub enum Status {
-    Ok = 0,
-    Internal = 1,
-    BadOpcode = 2,
-    BadParameter = 3,
-    BadSystemState = 4,
-    BadResource = 5,
-    ResourceBusy = 6,
-    ExceededLimit = 8,
-    BadResourceState = 9,
-    BadIndex = 0xa,
-    NoResources = 0xf,
-    BadQpState = 0x10,
-    BadInputLength = 0x50,
-    BadOutputLength = 0x51,
+values! {
+    /// How a command ended: [`Output::STATUS`].
+    #[allow(missing_docs)]
+    pub enum Status: u8 {
+        Ok = 0,
+        Internal = 1,
+        BadOpcode = 2,
+        BadParameter = 3,
+        BadSystemState = 4,
+        BadResource = 5,
+        ResourceBusy = 6,
+        ExceededLimit = 8,
+        BadResourceState = 9,
+        BadIndex = 0xa,
+        NoResources = 0xf,
+        BadQpState = 0x10,
+        BadInputLength = 0x50,
+        BadOutputLength = 0x51,
+    }
 }
 
 macro_rules! commands {
@@ -145,6 +149,25 @@ commands! {
     ModifyRqt = 0x917 MODIFY_RQT: ModifyRqtIn => Output;
     DestroyRqt = 0x918 DESTROY_RQT: DestroyRqtIn => Output;
     QueryRqt = 0x919 QUERY_RQT: QueryRqtIn => QueryRqtOut;
+    SetFlowTableRoot = 0x92f SET_FLOW_TABLE_ROOT: SetFlowTableRootIn => Output;
+    CreateFlowTable = 0x930 CREATE_FLOW_TABLE: CreateFlowTableIn => CreateFlowTableOut;
+    DestroyFlowTable = 0x931 DESTROY_FLOW_TABLE: DestroyFlowTableIn => Output;
+    QueryFlowTable = 0x932 QUERY_FLOW_TABLE: QueryFlowTableIn => QueryFlowTableOut;
+    CreateFlowGroup = 0x933 CREATE_FLOW_GROUP: CreateFlowGroupIn => CreateFlowGroupOut;
+    DestroyFlowGroup = 0x934 DESTROY_FLOW_GROUP: DestroyFlowGroupIn => Output;
+    QueryFlowGroup = 0x935 QUERY_FLOW_GROUP: QueryFlowGroupIn => QueryFlowGroupOut;
+    SetFlowTableEntry = 0x936 SET_FLOW_TABLE_ENTRY: SetFlowTableEntryIn => Output;
+    QueryFlowTableEntry = 0x937 QUERY_FLOW_TABLE_ENTRY: QueryFlowTableEntryIn => QueryFlowTableEntryOut;
+    DeleteFlowTableEntry = 0x938 DELETE_FLOW_TABLE_ENTRY: DeleteFlowTableEntryIn => Output;
+    AllocFlowCounter = 0x939 ALLOC_FLOW_COUNTER: AllocFlowCounterIn => AllocFlowCounterOut;
+    DeallocFlowCounter = 0x93a DEALLOC_FLOW_COUNTER: DeallocFlowCounterIn => Output;
+    QueryFlowCounter = 0x93b QUERY_FLOW_COUNTER: QueryFlowCounterIn => QueryFlowCounterOut;
+    ModifyFlowTable = 0x93c MODIFY_FLOW_TABLE: ModifyFlowTableIn => Output;
+    AllocPacketReformatContext = 0x93d ALLOC_PACKET_REFORMAT_CONTEXT: AllocPacketReformatContextIn => AllocPacketReformatContextOut;
+    DeallocPacketReformatContext = 0x93e DEALLOC_PACKET_REFORMAT_CONTEXT: DeallocPacketReformatContextIn => Output;
+    QueryPacketReformatContext = 0x93f QUERY_PACKET_REFORMAT_CONTEXT: QueryPacketReformatContextIn => QueryPacketReformatContextOut;
+    AllocModifyHeaderContext = 0x940 ALLOC_MODIFY_HEADER_CONTEXT: AllocModifyHeaderContextIn => AllocModifyHeaderContextOut;
+    DeallocModifyHeaderContext = 0x941 DEALLOC_MODIFY_HEADER_CONTEXT: DeallocModifyHeaderContextIn => Output;
 }
 
 #[cfg(test)]

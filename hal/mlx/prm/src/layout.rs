@@ -541,7 +541,26 @@ macro_rules! part {
     };
 }
 
-pub(crate) use {layout, part};
+/// Writes down the values that a field can have: an `enum` whose `of` finds the value of a number.
+macro_rules! values {
+    ($( $(#[$doc:meta])* pub enum $name:ident : $t:ident {
+        $( $(#[$vdoc:meta])* $value:ident = $number:literal ),* $(,)?
+    } )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr($t)]
+        pub enum $name { $( $(#[$vdoc])* $value = $number, )* }
+
+        impl $name {
+            /// The value of this number; none if it is not known here.
+            pub const fn of(number: $t) -> Option<$name> {
+                match number { $( $number => Some($name::$value), )* _ => None }
+            }
+        }
+    )*};
+}
+
+pub(crate) use {layout, part, values};
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! The command queue: entries and mailboxes (`struct mlx5_cmd_layout` and `struct mlx5_cmd_prot_block`
 //! in Linux's `device.h`).
 
-use crate::layout::layout;
+use crate::layout::{layout, values};
 
 layout! {
     /// An entry of the command queue.
@@ -51,20 +51,20 @@ pub const MAILBOX_DATA: usize = 512;
 /// [`CommandEntry::TRANSPORT`] of all commands.
 pub const TRANSPORT_PCI: u8 = 7;
 
-/// How a command was delivered: [`CommandEntry::STATUS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[allow(missing_docs)]
-pub enum Delivery {
-    Ok = 0,
-    Signature = 1,
-    Token = 2,
-    BlockNumber = 3,
-    OutputPointer = 4,
-    InputPointer = 5,
-    Firmware = 6,
-    InputLength = 7,
-    OutputLength = 8,
-    Reserved = 9,
-    Descriptor = 0x10,
+values! {
+    /// How a command was delivered: [`CommandEntry::STATUS`].
+    #[allow(missing_docs)]
+    pub enum Delivery: u8 {
+        Ok = 0,
+        Signature = 1,
+        Token = 2,
+        BlockNumber = 3,
+        OutputPointer = 4,
+        InputPointer = 5,
+        Firmware = 6,
+        InputLength = 7,
+        OutputLength = 8,
+        Reserved = 9,
+        Descriptor = 0x10,
+    }
 }

@@ -1,6 +1,6 @@
 //! The context of a memory key.
 
-use crate::layout::layout;
+use crate::layout::{layout, values};
 
 layout! {
     /// A memory key: which memory may be reached, how.
@@ -60,29 +60,16 @@ layout! {
     }
 }
 
-/// What a memory key's addresses are: [`MkeyContext::ACCESS_MODE_1_0`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AccessMode {
-    /// Addresses of PCI.
-    Physical = 0,
-    /// Translated page by page.
-    Pages = 1,
-    /// Translated by a list of other keys with lengths.
-    Lengths = 2,
-    /// Translated by a list of other keys of one length.
-    Strides = 3,
-}
-
-impl AccessMode {
-    /// The mode of this number.
-    pub fn of(number: u8) -> Option<AccessMode> {
-        Some(match number {
-            0 => AccessMode::Physical,
-            1 => AccessMode::Pages,
-            2 => AccessMode::Lengths,
-            3 => AccessMode::Strides,
-            _ => return None,
-        })
+values! {
+    /// What a memory key's addresses are: [`MkeyContext::ACCESS_MODE_1_0`].
+    pub enum AccessMode: u8 {
+        /// Addresses of PCI.
+        Physical = 0,
+        /// Translated page by page.
+        Pages = 1,
+        /// Translated by a list of other keys with lengths.
+        Lengths = 2,
+        /// Translated by a list of other keys of one length.
+        Strides = 3,
     }
 }

@@ -1,7 +1,7 @@
 //! Contexts of work queues and of what stands before and behind them: send and receive queues,
 //! tables of receive queues, transport interfaces.
 
-use crate::layout::layout;
+use crate::layout::{layout, values};
 
 layout! {
     /// A ring of work queue entries in memory, part of [`SqContext`], [`RqContext`] and
@@ -247,53 +247,26 @@ layout! {
     }
 }
 
-/// What a ring's entries are like: [`WorkQueue::WQ_TYPE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum WqType {
-    /// Each entry names the next.
-    Linked = 0,
-    /// One after the other.
-    Cyclic = 1,
-    /// Linked, an entry is for many packets.
-    LinkedStriding = 2,
-    /// Cyclic, an entry is for many packets.
-    CyclicStriding = 3,
-}
-
-impl WqType {
-    /// The type of this number.
-    pub fn of(number: u8) -> Option<WqType> {
-        Some(match number {
-            0 => WqType::Linked,
-            1 => WqType::Cyclic,
-            2 => WqType::LinkedStriding,
-            3 => WqType::CyclicStriding,
-            _ => return None,
-        })
+values! {
+    /// What a ring's entries are like: [`WorkQueue::WQ_TYPE`].
+    pub enum WqType: u8 {
+        /// Each entry names the next.
+        Linked = 0,
+        /// One after the other.
+        Cyclic = 1,
+        /// Linked, an entry is for many packets.
+        LinkedStriding = 2,
+        /// Cyclic, an entry is for many packets.
+        CyclicStriding = 3,
     }
-}
 
-/// How a send or receive queue is: [`SqContext::STATE`], [`RqContext::STATE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum QueueState {
-    /// Made, does nothing.
-    Reset = 0,
-    /// Works.
-    Ready = 1,
-    /// Has met an error or was put aside.
-    Error = 3,
-}
-
-impl QueueState {
-    /// The state of this number.
-    pub fn of(number: u8) -> Option<QueueState> {
-        Some(match number {
-            0 => QueueState::Reset,
-            1 => QueueState::Ready,
-            3 => QueueState::Error,
-            _ => return None,
-        })
+    /// How a send or receive queue is: [`SqContext::STATE`], [`RqContext::STATE`].
+    pub enum QueueState: u8 {
+        /// Made, does nothing.
+        Reset = 0,
+        /// Works.
+        Ready = 1,
+        /// Has met an error or was put aside.
+        Error = 3,
     }
 }
