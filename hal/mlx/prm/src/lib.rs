@@ -26,15 +26,21 @@
 //! * [`queue`]: the command queue's entries and mailboxes.
 //! * [`command`]: inputs and outputs of commands; [`Opcode`] is the table of them.
 //! * [`context`]: contexts of objects, which are parts of commands.
+//! * [`event`], [`completion`], [`work`]: entries of event, completion and work queues.
+//! * [`doorbell`]: UAR pages and doorbell records.
 //! * [`Layout`] is a layout as a list to look through, for whoever checks that reserved bits are
 //!   zero or prints what it saw.
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod completion;
 pub mod context;
+pub mod doorbell;
+pub mod event;
 pub mod init;
 mod layout;
 pub mod queue;
+pub mod work;
 
 pub use command::Opcode;
 pub use layout::{Bits, Described, Field, Layout, Nested, Octets, Part, Place, Tail, View};
