@@ -11,6 +11,7 @@ mod function;
 mod pages;
 mod patience;
 mod registers;
+pub mod steering;
 
 pub use command::{CommandQueue, Done, Sent, Ticket};
 pub use error::{CommandStatus, MlxError};

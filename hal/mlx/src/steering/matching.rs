@@ -1,0 +1,373 @@
+//! From a rule's match to what a flow group looks at and what an entry wants of it.
+//!
+//! The NIC's match and the switch's do not have the same words. A VLAN tag is here a register in
+//! which one bit says that there is a tag, there two flags, one for each type of tag; fragments are
+//! here two bits and there one; ports of TCP and of UDP are one register here and two there. What
+//! cannot be said in the NIC's words is refused, never approximated.
+
+use super::VportId;
+use hal::{DpPort, MatchField, Rule};
+use hal_mlx_prm::context::criteria;
+use hal_mlx_prm::context::{
+    MatchHeaders, MatchMisc, MatchMisc2, MatchMisc3, MatchMpls, MatchParameters,
+};
+use hal_mlx_prm::{Bits, Field, Nested, View};
+use packet::FieldId;
+
+/// [`MatchParameters`] with memory of its own.
+pub type Parameters = View<MatchParameters, [u8; MatchParameters::SIZE]>;
+
+/// The register in which the stage stands that a packet has been sent on to.
+const STAGE_REGISTER: Field<MatchMisc2, u32> = MatchMisc2::METADATA_REG_C_3;
+
+/// A match in the NIC's words.
+pub struct Matching {
+    /// Which bits are looked at.
+    pub mask: Parameters,
+    /// What they have to be.
+    pub value: Parameters,
+    /// Which sections of them there are.
+    pub sections: u8,
+}
+
+/// Bit of a VLAN register that says that there is a tag.
+const TAGGED: u128 = 0x1000;
+const CUSTOMER_TAG: u128 = 0x8100;
+const SERVICE_TAG: u128 = 0x88a8;
+
+/// The fields of one VLAN tag.
+struct TagFields {
+    customer: fn(&mut Matching, bool),
+    service: fn(&mut Matching, bool),
+    rest: fn(&mut Matching, u128, u128),
+}
+
+impl Matching {
+    /// Looks at a field of the outer headers.
+    fn outer<T: Bits>(&mut self, field: Field<MatchHeaders, T>, value: T, mask: T) {
+        self.sections |= criteria::OUTER_HEADERS;
+        self.add(MatchParameters::OUTER_HEADERS, field, value, mask);
+    }
+
+    fn misc<T: Bits>(&mut self, field: Field<MatchMisc, T>, value: T, mask: T) {
+        self.sections |= criteria::MISC;
+        self.add(MatchParameters::MISC, field, value, mask);
+    }
+
+    fn misc_2<T: Bits>(&mut self, field: Field<MatchMisc2, T>, value: T, mask: T) {
+        self.sections |= criteria::MISC_2;
+        self.add(MatchParameters::MISC_2, field, value, mask);
+    }
+
+    fn misc_3<T: Bits>(&mut self, field: Field<MatchMisc3, T>, value: T, mask: T) {
+        self.sections |= criteria::MISC_3;
+        self.add(MatchParameters::MISC_3, field, value, mask);
+    }
+
+    fn label<T: Bits>(&mut self, field: Field<MatchMpls, T>, value: T, mask: T) {
+        self.sections |= criteria::MISC_2;
+        for (side, bits) in [(&mut self.mask, mask), (&mut self.value, value)] {
+            let mut section = side.at_mut(MatchParameters::MISC_2);
+            section
+                .at_mut(MatchMisc2::OUTER_FIRST_MPLS)
+                .set(field, bits);
+        }
+    }
+
+    fn add<L: hal_mlx_prm::Described, T: Bits>(
+        &mut self,
+        section: Nested<MatchParameters, L>,
+        field: Field<L, T>,
+        value: T,
+        mask: T,
+    ) {
+        self.mask.at_mut(section).set(field, mask);
+        self.value.at_mut(section).set(field, value);
+    }
+
+    /// A rule's match. `vport_of` knows which of the device's ports has a number.
+    ///
+    /// # Errors
+    /// What of it the NIC has no words for.
+    pub fn of(
+        rule: &Rule,
+        vport_of: &dyn Fn(DpPort) -> Option<VportId>,
+    ) -> Result<Matching, String> {
+        let mut m = Matching {
+            mask: View::zeroed(),
+            value: View::zeroed(),
+            sections: 0,
+        };
+        let tags = [
+            (FieldId::VlanTci, FieldId::VlanTpid, first_tag()),
+            (FieldId::Vlan2Tci, FieldId::Vlan2Tpid, second_tag()),
+        ];
+        for wanted in &rule.matches {
+            m.field(wanted, vport_of)?;
+        }
+        for (control, kind, fields) in tags {
+            let find = |f| rule.matches.iter().find(|w| w.field == f);
+            m.tag(find(control), find(kind), &fields)?;
+        }
+        if rule.recirc.0 != 0 {
+            m.misc_2(STAGE_REGISTER, rule.recirc.0, u32::MAX);
+        }
+        Ok(m)
+    }
+
+    fn field(
+        &mut self,
+        wanted: &MatchField,
+        vport_of: &dyn Fn(DpPort) -> Option<VportId>,
+    ) -> Result<(), String> {
+        use FieldId::*;
+        let MatchField { field, value, mask } = *wanted;
+        let whole = mask == field.full();
+        let only_whole = || {
+            let whole = whole.then_some(());
+            whole.ok_or_else(|| format!("{field} is matched only whole"))
+        };
+        match field {
+            // All that comes is Ethernet.
+            PacketType if value == 0 => {}
+            InPort | InPortOxm => {
+                only_whole()?;
+                let vport = u32::try_from(value).ok().and_then(|n| vport_of(DpPort(n)));
+                let vport = vport.ok_or_else(|| format!("port {value} is not the device's"))?;
+                self.misc(MatchMisc::SOURCE_PORT, vport.0, u16::MAX);
+            }
+            EthSrc => self.outer(MatchHeaders::SMAC, value as u64, mask as u64),
+            EthDst => self.outer(MatchHeaders::DMAC, value as u64, mask as u64),
+            EthType => {
+                only_whole()?;
+                // Frames with a length instead of a type have none in the NIC's words.
+                if value < 0x600 {
+                    return Err("a frame without an EtherType".into());
+                }
+                self.outer(MatchHeaders::ETHERTYPE, value as u16, u16::MAX);
+            }
+            VlanTci | VlanTpid | Vlan2Tci | Vlan2Tpid => {}
+            Ipv4Src => self.outer(MatchHeaders::SRC_IP, value, mask),
+            Ipv4Dst => self.outer(MatchHeaders::DST_IP, value, mask),
+            Ipv6Src => self.outer(MatchHeaders::SRC_IP, value, mask),
+            Ipv6Dst => self.outer(MatchHeaders::DST_IP, value, mask),
+            Ipv6Label => {
+                self.misc(MatchMisc::OUTER_IPV6_FLOW_LABEL, value as u32, mask as u32);
+            }
+            IpProto => self.outer(MatchHeaders::IP_PROTOCOL, value as u8, mask as u8),
+            IpDscp => {
+                self.outer(MatchHeaders::IP_DSCP, (value >> 2) as u8, (mask >> 2) as u8);
+            }
+            IpEcn => self.outer(MatchHeaders::IP_ECN, value as u8, mask as u8),
+            IpTtl => self.outer(MatchHeaders::TTL_HOPLIMIT, value as u8, mask as u8),
+            IpFrag => match (value, mask & 3) {
+                (0, 1 | 3) => self.outer(MatchHeaders::FRAG, false, true),
+                (1, 1) => self.outer(MatchHeaders::FRAG, true, true),
+                _ => return Err("first and later fragments are one to the device".into()),
+            },
+            TcpFlags if mask >> 9 != 0 => {
+                return Err("only the lowest nine flags of TCP are matched".into());
+            }
+            TcpFlags => self.outer(MatchHeaders::TCP_FLAGS, value as u16, mask as u16),
+            TcpSrc => self.outer(MatchHeaders::TCP_SPORT, value as u16, mask as u16),
+            TcpDst => self.outer(MatchHeaders::TCP_DPORT, value as u16, mask as u16),
+            UdpSrc => self.outer(MatchHeaders::UDP_SPORT, value as u16, mask as u16),
+            UdpDst => self.outer(MatchHeaders::UDP_DPORT, value as u16, mask as u16),
+            Icmpv4Type => self.misc_3(MatchMisc3::ICMP_TYPE, value as u8, mask as u8),
+            Icmpv4Code => self.misc_3(MatchMisc3::ICMP_CODE, value as u8, mask as u8),
+            Icmpv6Type => self.misc_3(MatchMisc3::ICMPV6_TYPE, value as u8, mask as u8),
+            Icmpv6Code => self.misc_3(MatchMisc3::ICMPV6_CODE, value as u8, mask as u8),
+            MplsLabel => self.label(MatchMpls::LABEL, value as u32, mask as u32),
+            MplsTc => self.label(MatchMpls::EXP, value as u8, mask as u8),
+            MplsBos => self.label(MatchMpls::BOS, value != 0, mask != 0),
+            MplsTtl => self.label(MatchMpls::TTL, value as u8, mask as u8),
+            _ => return Err(format!("{field} is not matched")),
+        }
+        Ok(())
+    }
+
+    /// A VLAN tag: none, or one of a type.
+    fn tag(
+        &mut self,
+        control: Option<&MatchField>,
+        kind: Option<&MatchField>,
+        fields: &TagFields,
+    ) -> Result<(), String> {
+        let (value, mask) = control.map_or((0, 0), |c| (c.value, c.mask));
+        let kind = match kind {
+            None => None,
+            Some(kind) if kind.mask == kind.field.full() => Some(kind.value),
+            Some(_) => return Err("a part of a VLAN tag's type".into()),
+        };
+        let tagged = (mask & TAGGED != 0).then_some(value & TAGGED != 0);
+        match (tagged, kind) {
+            (None, None) if mask == 0 => Ok(()),
+            // No tag: then there is neither a type nor anything else of it.
+            (None | Some(false), Some(0)) | (Some(false), None) => {
+                if value & mask != 0 {
+                    return Err("bits of a VLAN tag that is not there".into());
+                }
+                (fields.customer)(self, false);
+                (fields.service)(self, false);
+                Ok(())
+            }
+            (None | Some(true), Some(CUSTOMER_TAG)) => {
+                (fields.customer)(self, true);
+                (fields.rest)(self, value, mask);
+                Ok(())
+            }
+            (None | Some(true), Some(SERVICE_TAG)) => {
+                (fields.service)(self, true);
+                (fields.rest)(self, value, mask);
+                Ok(())
+            }
+            (_, Some(kind)) => Err(format!("a VLAN tag of type {kind:#06x}")),
+            (_, None) => Err("a VLAN tag of whichever type".into()),
+        }
+    }
+}
+
+fn first_tag() -> TagFields {
+    TagFields {
+        customer: |m, v| m.outer(MatchHeaders::CVLAN_TAG, v, true),
+        service: |m, v| m.outer(MatchHeaders::SVLAN_TAG, v, true),
+        rest: |m, value, mask| {
+            m.outer(
+                MatchHeaders::FIRST_VID,
+                value as u16 & 0xfff,
+                mask as u16 & 0xfff,
+            );
+            m.outer(
+                MatchHeaders::FIRST_PRIO,
+                (value >> 13) as u8,
+                (mask >> 13) as u8,
+            );
+        },
+    }
+}
+
+fn second_tag() -> TagFields {
+    TagFields {
+        customer: |m, v| m.misc(MatchMisc::OUTER_SECOND_CVLAN_TAG, v, true),
+        service: |m, v| m.misc(MatchMisc::OUTER_SECOND_SVLAN_TAG, v, true),
+        rest: |m, value, mask| {
+            let (vid, vid_mask) = (value as u16 & 0xfff, mask as u16 & 0xfff);
+            m.misc(MatchMisc::OUTER_SECOND_VID, vid, vid_mask);
+            let (prio, prio_mask) = ((value >> 13) as u8, (mask >> 13) as u8);
+            m.misc(MatchMisc::OUTER_SECOND_PRIO, prio, prio_mask);
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hal::RecircId;
+
+    fn rule(matches: &[(FieldId, u128, u128)]) -> Rule {
+        let matches = matches.iter();
+        Rule {
+            recirc: RecircId(0),
+            matches: matches
+                .map(|&(field, value, mask)| MatchField { field, value, mask })
+                .collect(),
+            actions: Vec::new(),
+            resume: None,
+        }
+    }
+
+    fn said(matches: &[(FieldId, u128, u128)]) -> Result<String, String> {
+        let vports = |p: DpPort| (p.0 == 7).then_some(VportId(3));
+        let m = Matching::of(&rule(matches), &vports)?;
+        Ok(format!("{:#x} {:?} / {:?}", m.sections, m.value, m.mask))
+    }
+
+    #[test]
+    fn fields_have_their_words() {
+        use FieldId::*;
+        let cases: [(&[(FieldId, u128, u128)], &str); 8] = [
+            (
+                &[(PacketType, 0, u128::MAX)],
+                "0x0 MatchParameters / MatchParameters",
+            ),
+            (
+                &[
+                    (InPort, 7, 0xffff),
+                    (EthSrc, 0x0200_0000_0000, 0xff00_0000_0000),
+                ],
+                "0x3 MatchParameters { OUTER_HEADERS: MatchHeaders { SMAC: 0x20000000000 }, MISC: \
+                 MatchMisc { SOURCE_PORT: 0x3 } } / MatchParameters { OUTER_HEADERS: MatchHeaders { \
+                 SMAC: 0xff0000000000 }, MISC: MatchMisc { SOURCE_PORT: 0xffff } }",
+            ),
+            (
+                &[(VlanTci, 0, 0xffff), (VlanTpid, 0, 0xffff)],
+                "0x1 MatchParameters / MatchParameters { OUTER_HEADERS: MatchHeaders { CVLAN_TAG: 0x1, \
+                 SVLAN_TAG: 0x1 } }",
+            ),
+            (
+                &[(VlanTci, 0x3064, 0xffff), (VlanTpid, 0x8100, 0xffff)],
+                "0x1 MatchParameters { OUTER_HEADERS: MatchHeaders { FIRST_PRIO: 0x1, FIRST_VID: 0x64, \
+                 CVLAN_TAG: 0x1 } } / MatchParameters { OUTER_HEADERS: MatchHeaders { FIRST_PRIO: 0x7, \
+                 FIRST_VID: 0xfff, CVLAN_TAG: 0x1 } }",
+            ),
+            (
+                &[(Vlan2Tci, 0x1005, 0x1fff), (Vlan2Tpid, 0x88a8, 0xffff)],
+                "0x2 MatchParameters { MISC: MatchMisc { OUTER_SECOND_VID: 0x5, OUTER_SECOND_SVLAN_TAG: \
+                 0x1 } } / MatchParameters { MISC: MatchMisc { OUTER_SECOND_VID: 0xfff, \
+                 OUTER_SECOND_SVLAN_TAG: 0x1 } }",
+            ),
+            (
+                &[
+                    (Ipv4Dst, 0x0a00_0000, 0xff00_0000),
+                    (IpFrag, 0, 3),
+                    (IpDscp, 0x20, 0xfc),
+                ],
+                "0x1 MatchParameters { OUTER_HEADERS: MatchHeaders { IP_DSCP: 0x8, DST_IP: 0xa000000 } \
+                 } / MatchParameters { OUTER_HEADERS: MatchHeaders { IP_DSCP: 0x3f, FRAG: 0x1, DST_IP: \
+                 0xff000000 } }",
+            ),
+            (
+                &[
+                    (UdpDst, 53, 0xffff),
+                    (TcpFlags, 2, 0x1ff),
+                    (Icmpv4Type, 8, 0xff),
+                ],
+                "0x11 MatchParameters { OUTER_HEADERS: MatchHeaders { TCP_FLAGS: 0x2, UDP_DPORT: 0x35 \
+                 }, MISC_3: MatchMisc3 { ICMP_TYPE: 0x8 } } / MatchParameters { OUTER_HEADERS: \
+                 MatchHeaders { TCP_FLAGS: 0x1ff, UDP_DPORT: 0xffff }, MISC_3: MatchMisc3 { ICMP_TYPE: \
+                 0xff } }",
+            ),
+            (
+                &[(MplsLabel, 5, 0xfffff), (MplsBos, 1, 1)],
+                "0x8 MatchParameters { MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { LABEL: 0x5, \
+                 BOS: 0x1 } } } / MatchParameters { MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { \
+                 LABEL: 0xfffff, BOS: 0x1 } } }",
+            ),
+        ];
+        for (matches, wanted) in cases {
+            assert_eq!(said(matches).as_deref(), Ok(wanted));
+        }
+    }
+
+    #[test]
+    fn what_has_no_words_is_refused() {
+        use FieldId::*;
+        let cases: [(&[(FieldId, u128, u128)], &str); 8] = [
+            (&[(InPort, 8, 0xffff)], "port 8 is not the device's"),
+            (&[(InPort, 7, 0xff)], "matched only whole"),
+            (&[(EthType, 0x5ff, 0xffff)], "without an EtherType"),
+            (&[(VlanTci, 0x1064, 0xffff)], "whichever type"),
+            (&[(VlanTci, 0x64, 0x0fff)], "whichever type"),
+            (
+                &[(VlanTci, 0x1064, 0xffff), (VlanTpid, 0x9100, 0xffff)],
+                "0x9100",
+            ),
+            (&[(IpFrag, 3, 3)], "fragments"),
+            (&[(ArpOp, 1, 0xff)], "is not matched"),
+        ];
+        for (matches, word) in cases {
+            let refused = said(matches).unwrap_err();
+            assert!(refused.contains(word), "{refused}");
+        }
+    }
+}
