@@ -1,7 +1,9 @@
 //! Rules in the NIC: from the switch's words to flow tables, groups, entries and what they share.
 
+mod actions;
 mod matching;
 
+pub use actions::{Change, Plan, Tag};
 pub use matching::{Matching, Parameters};
 
 /// A port of the e-switch: 0 is the function that manages it, 1 and on are virtual functions,
