@@ -6,17 +6,21 @@ use crate::layout::{Described, Layout, layout, values};
 
 mod actions;
 mod completions;
+mod device;
 mod hca;
 mod objects;
 mod queues;
 mod steering;
+mod vport;
 
 pub use actions::*;
 pub use completions::*;
+pub use device::*;
 pub use hca::*;
 pub use objects::*;
 pub use queues::*;
 pub use steering::*;
+pub use vport::*;
 
 layout! {
     /// How every input begins.
@@ -96,6 +100,7 @@ macro_rules! commands {
 
 commands! {
     QueryHcaCap = 0x100 QUERY_HCA_CAP: QueryHcaCapIn => QueryHcaCapOut;
+    QueryAdapter = 0x101 QUERY_ADAPTER: QueryAdapterIn => QueryAdapterOut;
     InitHca = 0x102 INIT_HCA: InitHcaIn => Output;
     TeardownHca = 0x103 TEARDOWN_HCA: TeardownHcaIn => TeardownHcaOut;
     EnableHca = 0x104 ENABLE_HCA: EnableHcaIn => Output;
@@ -105,6 +110,7 @@ commands! {
     SetHcaCap = 0x109 SET_HCA_CAP: SetHcaCapIn => Output;
     QueryIssi = 0x10a QUERY_ISSI: QueryIssiIn => QueryIssiOut;
     SetIssi = 0x10b SET_ISSI: SetIssiIn => Output;
+    SetDriverVersion = 0x10d SET_DRIVER_VERSION: SetDriverVersionIn => Output;
     CreateMkey = 0x200 CREATE_MKEY: CreateMkeyIn => CreateMkeyOut;
     QueryMkey = 0x201 QUERY_MKEY: QueryMkeyIn => QueryMkeyOut;
     DestroyMkey = 0x202 DESTROY_MKEY: DestroyMkeyIn => Output;
@@ -116,6 +122,15 @@ commands! {
     DestroyCq = 0x401 DESTROY_CQ: DestroyCqIn => Output;
     QueryCq = 0x402 QUERY_CQ: QueryCqIn => QueryCqOut;
     ModifyCq = 0x403 MODIFY_CQ: ModifyCqIn => Output;
+    QueryEswFunctions = 0x740 QUERY_ESW_FUNCTIONS: QueryEswFunctionsIn => QueryEswFunctionsOut;
+    QueryVportState = 0x750 QUERY_VPORT_STATE: QueryVportStateIn => QueryVportStateOut;
+    ModifyVportState = 0x751 MODIFY_VPORT_STATE: ModifyVportStateIn => Output;
+    QueryEswVportContext = 0x752 QUERY_ESW_VPORT_CONTEXT: QueryEswVportContextIn => QueryEswVportContextOut;
+    ModifyEswVportContext = 0x753 MODIFY_ESW_VPORT_CONTEXT: ModifyEswVportContextIn => Output;
+    QueryNicVportContext = 0x754 QUERY_NIC_VPORT_CONTEXT: QueryNicVportContextIn => QueryNicVportContextOut;
+    ModifyNicVportContext = 0x755 MODIFY_NIC_VPORT_CONTEXT: ModifyNicVportContextIn => Output;
+    QueryVnicEnv = 0x76f QUERY_VNIC_ENV: QueryVnicEnvIn => QueryVnicEnvOut;
+    QueryVportCounter = 0x770 QUERY_VPORT_COUNTER: QueryVportCounterIn => QueryVportCounterOut;
     AllocQCounter = 0x771 ALLOC_Q_COUNTER: AllocQCounterIn => AllocQCounterOut;
     DeallocQCounter = 0x772 DEALLOC_Q_COUNTER: DeallocQCounterIn => Output;
     QueryQCounter = 0x773 QUERY_Q_COUNTER: QueryQCounterIn => QueryQCounterOut;
@@ -123,8 +138,14 @@ commands! {
     DeallocPd = 0x801 DEALLOC_PD: DeallocPdIn => Output;
     AllocUar = 0x802 ALLOC_UAR: AllocUarIn => AllocUarOut;
     DeallocUar = 0x803 DEALLOC_UAR: DeallocUarIn => Output;
+    AccessReg = 0x805 ACCESS_REG: AccessRegIn => AccessRegOut;
     AllocTransportDomain = 0x816 ALLOC_TRANSPORT_DOMAIN: AllocTransportDomainIn => AllocTransportDomainOut;
     DeallocTransportDomain = 0x817 DEALLOC_TRANSPORT_DOMAIN: DeallocTransportDomainIn => Output;
+    AddVxlanUdpDport = 0x827 ADD_VXLAN_UDP_DPORT: AddVxlanUdpDportIn => Output;
+    DeleteVxlanUdpDport = 0x828 DELETE_VXLAN_UDP_DPORT: DeleteVxlanUdpDportIn => Output;
+    SetL2TableEntry = 0x829 SET_L2_TABLE_ENTRY: SetL2TableEntryIn => Output;
+    QueryL2TableEntry = 0x82a QUERY_L2_TABLE_ENTRY: QueryL2TableEntryIn => QueryL2TableEntryOut;
+    DeleteL2TableEntry = 0x82b DELETE_L2_TABLE_ENTRY: DeleteL2TableEntryIn => Output;
     CreateTir = 0x900 CREATE_TIR: CreateTirIn => CreateTirOut;
     ModifyTir = 0x901 MODIFY_TIR: ModifyTirIn => Output;
     DestroyTir = 0x902 DESTROY_TIR: DestroyTirIn => Output;

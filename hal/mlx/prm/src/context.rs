@@ -5,9 +5,11 @@ mod matching;
 mod memory;
 mod queues;
 mod steering;
+mod vport;
 
 pub use completion::*;
 pub use matching::*;
 pub use memory::*;
 pub use queues::*;
 pub use steering::*;
+pub use vport::*;

@@ -26,6 +26,7 @@
 //! * [`queue`]: the command queue's entries and mailboxes.
 //! * [`command`]: inputs and outputs of commands; [`Opcode`] is the table of them.
 //! * [`context`]: contexts of objects, which are parts of commands.
+//! * [`register`]: registers that a command reads and writes.
 //! * [`event`], [`completion`], [`work`]: entries of event, completion and work queues.
 //! * [`doorbell`]: UAR pages and doorbell records.
 //! * [`Layout`] is a layout as a list to look through, for whoever checks that reserved bits are
@@ -40,6 +41,7 @@ pub mod event;
 pub mod init;
 mod layout;
 pub mod queue;
+pub mod register;
 pub mod work;
 
 pub use command::Opcode;

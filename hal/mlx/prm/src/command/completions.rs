@@ -113,8 +113,8 @@ layout! {
         HEAD: (Input, 0x00),
         /// Number of the completion queue.
         CQN: (u32, 0x08, 23:0),
-        /// What changes: bit 0 period, bit 1 most completions, bit 2 overrun, bit 4 mode of the
-        /// period; with variant 1: bit 0 size, bit 1 offset, bit 2 size of pages.
+        /// What changes: bit 0 period, bit 1 most completions, bit 2 overrun, bit 3 event queue,
+        /// bit 4 mode of the period; with variant 1: bit 0 size, bit 1 offset, bit 2 size of pages.
         FIELD_SELECT: (u32, 0x0c, 31:0),
         /// The new values.
         CONTEXT: (CqContext, 0x10),

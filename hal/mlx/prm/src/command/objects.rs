@@ -130,7 +130,7 @@ layout! {
     }
 
     /// Output of QUERY_SPECIAL_CONTEXTS.
-    QuerySpecialContextsOut[0x18] {
+    QuerySpecialContextsOut[0x20] {
         /// Status.
         HEAD: (Output, 0x00),
         /// A memory key that is read as zeros and written to nowhere.
@@ -141,6 +141,8 @@ layout! {
         NULL_MKEY: (u32, 0x10, 31:0),
         /// The key that ends a short list of segments.
         TERMINATE_SCATTER_LIST_MKEY: (u32, 0x14, 31:0),
+        /// The key that ends a list of other keys that is gone through again and again.
+        REPEATED_MKEY: (u32, 0x18, 31:0),
     }
 
     /// Input of ALLOC_Q_COUNTER.
