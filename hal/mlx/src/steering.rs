@@ -1,10 +1,20 @@
 //! Rules in the NIC: from the switch's words to flow tables, groups, entries and what they share.
 
+use hal::RecircId;
+
 mod actions;
+mod counters;
+mod groups;
 mod matching;
+mod operations;
+mod rewrites;
+mod rules;
 
 pub use actions::{Change, Plan, Tag};
+pub use counters::{Bulk, CounterId, Counters, Raw};
+pub use groups::{Table, TableId};
 pub use matching::{Matching, Parameters};
+pub use operations::Operations;
 
 /// A port of the e-switch: 0 is the function that manages it, 1 and on are virtual functions,
 /// 0xffff the uplink.
@@ -16,4 +26,15 @@ impl VportId {
     pub const MANAGER: VportId = VportId(0);
     /// The port on the bracket.
     pub const UPLINK: VportId = VportId(0xffff);
+}
+
+/// A stage of the pipeline: a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StageId(pub usize);
+
+impl StageId {
+    /// The stage of packets that have just arrived, or that of all others.
+    pub fn of(recirc: RecircId) -> StageId {
+        StageId(usize::from(recirc.0 != 0))
+    }
 }

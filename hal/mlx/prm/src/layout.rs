@@ -304,6 +304,15 @@ pub struct View<L, B> {
     of: PhantomData<fn() -> L>,
 }
 
+impl<L, B: Clone> Clone for View<L, B> {
+    fn clone(&self) -> Self {
+        View {
+            memory: self.memory.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
 impl<L: Described> View<L, L::Bytes> {
     /// Memory of its own, all zero.
     #[inline]
@@ -392,6 +401,14 @@ impl<L: Described, B: AsMut<[u8]>> View<L, B> {
     pub fn set<T: Bits>(&mut self, field: Field<L, T>, value: T) -> &mut Self {
         field.place.store(self.memory.as_mut(), value.bits());
         self
+    }
+
+    /// Copies bytes to the beginning, as many as there is room for.
+    #[inline]
+    pub fn copy_from(&mut self, bytes: &[u8]) {
+        let to = self.memory.as_mut();
+        let len = to.len().min(bytes.len());
+        to[..len].copy_from_slice(&bytes[..len]);
     }
 
     /// The view of an inner layout, to be written.

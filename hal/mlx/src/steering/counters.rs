@@ -1,0 +1,136 @@
+//! Counters: taken in bulk, read in bulk.
+//!
+//! A counter is used by one rule after the other and never set back, so each use begins at some
+//! reading, and what a rule has carried is what has been added since.
+
+use clock::Time;
+use hal::Counter;
+
+/// Number of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CounterId(pub u32);
+
+/// What a counter says: packets and bytes since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Raw {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A counter as its rule has it.
+#[derive(Clone, Copy, Debug)]
+pub struct InUse {
+    /// Which.
+    pub id: CounterId,
+    begun_at: Raw,
+    last: Counter,
+}
+
+impl InUse {
+    /// What the rule has carried, as of the last reading.
+    pub fn last(&self) -> Counter {
+        self.last
+    }
+
+    /// Takes a reading; what the rule has carried by now. A counter that seems to have gone back
+    /// has not: the rule keeps what it had.
+    pub fn read(&mut self, raw: Raw, now: Time) -> Counter {
+        let packets = raw.packets.saturating_sub(self.begun_at.packets);
+        let bytes = raw.bytes.saturating_sub(self.begun_at.bytes);
+        if packets > self.last.packets {
+            self.last.used = Some(now);
+        }
+        self.last.packets = self.last.packets.max(packets);
+        self.last.bytes = self.last.bytes.max(bytes);
+        self.last
+    }
+}
+
+/// Counters that were taken together: consecutive numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Bulk {
+    /// The first.
+    pub first: CounterId,
+    /// How many.
+    pub len: u32,
+}
+
+/// All counters of a device.
+#[derive(Default)]
+pub struct Counters {
+    bulks: Vec<Bulk>,
+    free: Vec<(CounterId, Raw)>,
+    in_use: usize,
+}
+
+impl Counters {
+    /// Counters that the device has given.
+    pub fn add(&mut self, bulk: Bulk) {
+        self.bulks.push(bulk);
+        let ids = (0..bulk.len).rev().map(|i| CounterId(bulk.first.0 + i));
+        self.free.extend(ids.map(|id| (id, Raw::default())));
+    }
+
+    /// The bulks, in the order in which they were given.
+    pub fn bulks(&self) -> &[Bulk] {
+        &self.bulks
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.free.len() + self.in_use
+    }
+
+    /// Takes one that counts from here on.
+    pub fn take(&mut self) -> Option<InUse> {
+        let (id, begun_at) = self.free.pop()?;
+        self.in_use += 1;
+        Some(InUse {
+            id,
+            begun_at,
+            last: Counter::default(),
+        })
+    }
+
+    /// Gives one back that counts no more; `at` is its last reading.
+    pub fn give_back(&mut self, counter: InUse, at: Raw) {
+        self.in_use -= 1;
+        self.free.push((counter.id, at));
+    }
+
+    /// Gives one back that nobody has counted with.
+    pub fn give_back_unused(&mut self, counter: InUse) {
+        let at = counter.begun_at;
+        self.give_back(counter, at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_begins_where_its_last_use_ended() {
+        let mut counters = Counters::default();
+        counters.add(Bulk {
+            first: CounterId(8),
+            len: 2,
+        });
+        let raw = |packets, bytes| Raw { packets, bytes };
+        let mut a = counters.take().unwrap();
+        assert_eq!(a.id, CounterId(8));
+        let (t1, t2) = (Time::from_nanos(1), Time::from_nanos(2));
+        assert_eq!(a.read(raw(3, 180), t1).used, Some(t1));
+        // Nothing came since, and a reading from the past changes nothing.
+        assert_eq!(a.read(raw(3, 180), t2).used, Some(t1));
+        assert_eq!(a.read(raw(1, 60), t2).packets, 3);
+        counters.give_back(a, raw(5, 300));
+        let mut b = counters.take().unwrap();
+        assert_eq!(b.id, CounterId(8));
+        assert_eq!(b.read(raw(6, 400), t2).bytes, 100);
+        assert!(counters.take().is_some() && counters.take().is_none());
+        assert_eq!(counters.len(), 2);
+    }
+}

@@ -1,0 +1,858 @@
+//! Operations on rules, from their submission to their completion.
+//!
+//! An operation is a little machine that advances when a command of its comes back:
+//!
+//! ```text
+//!   add      start ─▶ place ─▶ write ─────────────────────────────▶ installed
+//!   replace  start ─▶ place ─▶ write ─▶ unwrite the old ─▶ read it ─▶ installed
+//!   remove   start ───────────────────▶ unwrite ─────────▶ read it ─▶ removed
+//! ```
+//!
+//! *Place* waits for what the entry refers to: its changes of fields, and a group of its shape with
+//! an index to spare. *Write* makes the entry, or changes the one of an equal match in place, which
+//! is what makes a replacement seamless. A rule's last reading is taken when its entry no longer
+//! counts for it.
+//!
+//! Commands of different operations are in flight together and come back in any order. Those of one
+//! key are started one after the other, and an entry is the business of one operation at a time.
+//! What cannot go on now (no room in the command queue, a group that is on its way) is tried again
+//! with the next poll.
+
+use super::counters::{CounterId, Counters, InUse, Raw};
+use super::groups::{GroupId, Pick, Shape, Table};
+use super::matching::{Matching, Parameters};
+use super::rewrites::{Changes, ModifyHeaderId, Rewrites, Standing};
+use super::rules::{Doing, Identity, Rules};
+use super::{Plan, StageId, VportId};
+use crate::command::{CommandQueue, Done, Ticket as CommandTicket};
+use crate::error::MlxError;
+use clock::Time;
+use hal::{
+    Completion, DpPort, Installed, LastReading, Outcome, Rule, RuleError, RuleHandle, RuleKey,
+    RuleOp, Ticket,
+};
+use hal_mlx_prm::command::{
+    AllocModifyHeaderContextIn, AllocModifyHeaderContextOut, CreateFlowGroupIn, CreateFlowGroupOut,
+    DeallocModifyHeaderContextIn, DeleteFlowTableEntryIn, DestroyFlowGroupIn, Input, Output,
+    QueryFlowCounterIn, QueryFlowCounterOut, SetFlowTableEntryIn, Status,
+};
+use hal_mlx_prm::context::{
+    Destination, DestinationType, FlowContext, FlowCounterId, FlowStatistics, VlanTag, action,
+    modify_enable,
+};
+use hal_mlx_prm::{Described, Opcode, View};
+use slab::Slab;
+use std::collections::{HashMap, VecDeque};
+
+/// SET_FLOW_TABLE_ENTRY that changes an entry.
+const CHANGE: u16 = 1;
+
+/// A rule on its way in.
+struct Coming {
+    identity: Identity,
+    mask: Box<Parameters>,
+    value: Box<Parameters>,
+    sections: u8,
+    doing: Doing,
+}
+
+/// Where an operation stands.
+enum Step {
+    Start(RuleOp),
+    Place(Box<Coming>),
+    /// The entry is being written; `fresh` if there was none of its match.
+    Write {
+        coming: Box<Coming>,
+        entry: usize,
+        fresh: bool,
+    },
+    /// The rule in this slot goes; `written` once its entry's command is under way.
+    Unwrite {
+        slot: usize,
+        written: bool,
+    },
+    Read(InUse),
+}
+
+struct Op {
+    ticket: Ticket,
+    key: RuleKey,
+    /// The rule that goes.
+    old: Option<RuleHandle>,
+    /// The rule that has come.
+    installed: Option<RuleHandle>,
+    step: Option<Step>,
+}
+
+/// What comes of a look at an operation.
+enum Next {
+    /// On to this step, at once.
+    Go(Step),
+    /// This step goes on when the command comes back.
+    Await(Step, CommandTicket),
+    /// Not now.
+    Later(Step),
+    End(Outcome),
+}
+
+/// What a command is about.
+enum Purpose {
+    Op(usize),
+    Group(StageId, super::groups::GroupRef),
+    NoGroup(StageId, super::groups::GroupRef),
+    Rewrite(Changes),
+    /// Something that is no longer needed is taken away.
+    Tidy,
+}
+
+/// Rules, and the operations on them.
+pub struct Operations {
+    stages: Vec<Table>,
+    /// What counts.
+    pub counters: Counters,
+    /// What rewrites.
+    pub rewrites: Rewrites,
+    /// What is held.
+    pub rules: Rules,
+    vports: HashMap<DpPort, VportId>,
+    limit: usize,
+    ops: Slab<Op>,
+    by_key: HashMap<RuleKey, VecDeque<usize>>,
+    later: VecDeque<usize>,
+    purposes: HashMap<CommandTicket, Purpose>,
+    /// Changes of fields that nobody uses, and that the device has not been told of yet.
+    unused: Vec<ModifyHeaderId>,
+    tickets: u64,
+    coming: usize,
+    input: Vec<u8>,
+    now: Time,
+}
+
+fn refused(e: &MlxError) -> RuleError {
+    match e {
+        MlxError::Command { status, .. }
+            if *status == Status::NoResources || *status == Status::ExceededLimit =>
+        {
+            RuleError::TableFull
+        }
+        other => RuleError::Fault(other.to_string()),
+    }
+}
+
+/// Whether the device has failed, rather than refused.
+fn is_fatal(e: &MlxError) -> bool {
+    !matches!(e, MlxError::Command { .. })
+}
+
+impl Operations {
+    /// No rules in these tables, by stage; at most `limit` of them.
+    pub fn new(stages: Vec<Table>, counters: Counters, limit: usize) -> Operations {
+        Operations {
+            stages,
+            counters,
+            rewrites: Rewrites::default(),
+            rules: Rules::default(),
+            vports: HashMap::new(),
+            limit,
+            ops: Slab::new(),
+            by_key: HashMap::new(),
+            later: VecDeque::new(),
+            purposes: HashMap::new(),
+            unused: Vec::new(),
+            tickets: 0,
+            coming: 0,
+            input: Vec::new(),
+            now: Time::ZERO,
+        }
+    }
+
+    /// Tells which number the datapath has given to a vport. None takes it away.
+    pub fn bind(&mut self, vport: VportId, number: Option<DpPort>) {
+        self.vports.retain(|_, v| *v != vport);
+        if let Some(number) = number {
+            self.vports.insert(number, vport);
+        }
+    }
+
+    /// Operations that have not completed.
+    pub fn in_flight(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Takes an operation on.
+    pub fn submit(&mut self, op: RuleOp) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let key = op.key();
+        let id = self.ops.insert(Op {
+            ticket,
+            key,
+            old: op.handle(),
+            installed: None,
+            step: Some(Step::Start(op)),
+        });
+        let queue = self.by_key.entry(key).or_default();
+        queue.push_back(id);
+        if queue.len() == 1 {
+            self.later.push_back(id);
+        }
+        ticket
+    }
+
+    /// Goes on with all that can go on, and tells what has ended.
+    ///
+    /// # Errors
+    /// The device has failed: nothing goes on until all is lost.
+    pub fn poll(
+        &mut self,
+        commands: &mut CommandQueue,
+        back: &mut Vec<Done>,
+        now: Time,
+        done: &mut Vec<Completion>,
+    ) -> Result<(), MlxError> {
+        self.now = now;
+        for Done { ticket, result } in back.drain(..) {
+            match self.purposes.remove(&ticket) {
+                Some(Purpose::Op(id)) => self.advance(id, Some(result), commands, done)?,
+                Some(purpose) => self.came_back(purpose, result)?,
+                None => {}
+            }
+        }
+        while commands.room() > 0
+            && let Some(id) = self.unused.pop()
+        {
+            let mut input = View::<DeallocModifyHeaderContextIn, _>::zeroed();
+            input.set(DeallocModifyHeaderContextIn::MODIFY_HEADER_ID, id.0);
+            let opcode = Opcode::DeallocModifyHeaderContext;
+            self.send(opcode, input, Purpose::Tidy, commands)?;
+        }
+        for _ in 0..self.later.len() {
+            if commands.room() == 0 {
+                break;
+            }
+            if let Some(id) = self.later.pop_front() {
+                self.advance(id, None, commands, done)?;
+            }
+        }
+        commands.ring()
+    }
+
+    fn came_back(
+        &mut self,
+        purpose: Purpose,
+        result: Result<Vec<u8>, MlxError>,
+    ) -> Result<(), MlxError> {
+        if let Err(e) = &result
+            && is_fatal(e)
+        {
+            return Err(e.clone());
+        }
+        match purpose {
+            Purpose::Op(_) => {}
+            Purpose::Group(stage, at) => {
+                let id = result.map_err(|e| refused(&e)).map(|out| {
+                    let out = View::<CreateFlowGroupOut, _>::new(out);
+                    GroupId(out.map_or(0, |v| v.get(CreateFlowGroupOut::GROUP_ID)))
+                });
+                self.stages[stage.0].made(at, id);
+            }
+            Purpose::NoGroup(stage, at) => {
+                result?;
+                self.stages[stage.0].unmade(at);
+            }
+            Purpose::Rewrite(changes) => {
+                let id = result.map_err(|e| e.to_string()).map(|out| {
+                    let out = View::<AllocModifyHeaderContextOut, _>::new(out);
+                    let id =
+                        out.map_or(0, |v| v.get(AllocModifyHeaderContextOut::MODIFY_HEADER_ID));
+                    ModifyHeaderId(id)
+                });
+                let made = id.clone().ok();
+                if !self.rewrites.made(&changes, id) {
+                    self.unused.extend(made);
+                }
+            }
+            Purpose::Tidy => {
+                if let Err(e) = result {
+                    tracing::warn!(target: "mlx", "{e}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(
+        &mut self,
+        id: usize,
+        mut answer: Option<Result<Vec<u8>, MlxError>>,
+        commands: &mut CommandQueue,
+        done: &mut Vec<Completion>,
+    ) -> Result<(), MlxError> {
+        if let Some(Err(e)) = &answer
+            && is_fatal(e)
+        {
+            return Err(e.clone());
+        }
+        let Some(mut step) = self.ops.get_mut(id).and_then(|op| op.step.take()) else {
+            return Ok(());
+        };
+        let next = loop {
+            let next = match step {
+                Step::Start(op) => self.start(op, commands)?,
+                Step::Place(coming) => self.place(coming, commands)?,
+                Step::Write {
+                    coming,
+                    entry,
+                    fresh,
+                } => self.written(id, coming, entry, fresh, answer.take())?,
+                Step::Unwrite { slot, written } => {
+                    self.unwrite(slot, written, answer.take(), commands)?
+                }
+                Step::Read(counter) => self.read(id, counter, answer.take(), commands)?,
+            };
+            match next {
+                Next::Go(on) => step = on,
+                other => break other,
+            }
+        };
+        match next {
+            Next::Go(_) => {}
+            Next::Await(step, ticket) => {
+                self.purposes.insert(ticket, Purpose::Op(id));
+                self.ops[id].step = Some(step);
+            }
+            Next::Later(step) => {
+                self.ops[id].step = Some(step);
+                self.later.push_back(id);
+            }
+            Next::End(outcome) => {
+                let op = self.ops.remove(id);
+                if let Some(queue) = self.by_key.get_mut(&op.key) {
+                    queue.pop_front();
+                    match queue.front() {
+                        Some(next) => self.later.push_back(*next),
+                        None => {
+                            self.by_key.remove(&op.key);
+                        }
+                    }
+                }
+                done.push(Completion {
+                    ticket: op.ticket,
+                    outcome,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, op: RuleOp, commands: &mut CommandQueue) -> Result<Next, MlxError> {
+        let old = op.handle().map(|handle| self.rules.find(handle));
+        if old == Some(None) {
+            return Ok(Next::End(Outcome::Failed(RuleError::Stale)));
+        }
+        let rule = match op {
+            RuleOp::Add { rule, .. } | RuleOp::Replace { rule, .. } => rule,
+            RuleOp::Remove { .. } => {
+                let slot = old.flatten().unwrap_or_default();
+                return Ok(Next::Go(Step::Unwrite {
+                    slot,
+                    written: false,
+                }));
+            }
+        };
+        // The rule that goes leaves its place to the one that comes.
+        let leaving = usize::from(old.is_some());
+        if self.rules.len() + self.coming >= self.limit + leaving {
+            return Ok(Next::End(Outcome::Failed(RuleError::TableFull)));
+        }
+        let coming = match self.compile(&rule) {
+            Ok(coming) => coming,
+            Err(e) => return Ok(Next::End(Outcome::Failed(e))),
+        };
+        self.coming += 1;
+        if let Some(changes) = &coming.doing.changes
+            && self.rewrites.acquire(changes) == Standing::Make
+        {
+            let changes = changes.clone();
+            self.make_rewrite(changes, commands)?;
+        }
+        Ok(Next::Go(Step::Place(Box::new(coming))))
+    }
+
+    fn compile(&mut self, rule: &Rule) -> Result<Coming, RuleError> {
+        let stage = StageId::of(rule.recirc);
+        let vports = &self.vports;
+        let vport_of = |port: DpPort| vports.get(&port).copied();
+        let matching = Matching::of(rule, &vport_of).map_err(RuleError::Unsupported)?;
+        let plan = Plan::of(rule, &vport_of).map_err(RuleError::Unsupported)?;
+        if stage.0 >= self.stages.len() || plan.goes_on && self.stages.len() < 2 {
+            return Err(RuleError::Unsupported("no such stage".into()));
+        }
+        let mut fields: Vec<_> = rule.matches.iter().collect();
+        fields.sort_unstable();
+        let values = fields.iter().map(|m| m.value & m.mask);
+        // The stage's number is as good as a field.
+        let values = values.chain([rule.recirc.0.into()]).collect();
+        let changes = (!plan.changes.is_empty()).then(|| Changes::from(plan.changes.as_slice()));
+        Ok(Coming {
+            identity: Identity {
+                stage,
+                shape: Shape {
+                    fields: fields.iter().map(|m| (m.field, m.mask)).collect(),
+                },
+                values,
+            },
+            mask: Box::new(matching.mask),
+            value: Box::new(matching.value),
+            sections: matching.sections,
+            doing: Doing {
+                plan,
+                changes,
+                counter: self.counters.take().ok_or(RuleError::TableFull)?,
+            },
+        })
+    }
+
+    /// A rule that does not come after all gives back what it had taken.
+    fn abandon(&mut self, doing: Doing, error: RuleError) -> Next {
+        self.coming -= 1;
+        self.counters.give_back_unused(doing.counter);
+        self.release(doing.changes);
+        Next::End(Outcome::Failed(error))
+    }
+
+    fn place(
+        &mut self,
+        coming: Box<Coming>,
+        commands: &mut CommandQueue,
+    ) -> Result<Next, MlxError> {
+        if let Some(changes) = &coming.doing.changes {
+            match self.rewrites.standing(changes) {
+                Standing::There(_) => {}
+                Standing::Wait => return Ok(Next::Later(Step::Place(coming))),
+                Standing::Make => {
+                    let changes = changes.clone();
+                    self.make_rewrite(changes, commands)?;
+                    return Ok(Next::Later(Step::Place(coming)));
+                }
+                Standing::Refused(why) => {
+                    return Ok(self.abandon(coming.doing, RuleError::Fault(why)));
+                }
+            }
+        }
+        if commands.room() == 0 {
+            return Ok(Next::Later(Step::Place(coming)));
+        }
+        let stage = coming.identity.stage;
+        let (entry, fresh) = match self.rules.entry_of(&coming.identity) {
+            Some(entry) if self.rules.entries[entry].busy => {
+                return Ok(Next::Later(Step::Place(coming)));
+            }
+            Some(entry) => (entry, false),
+            None => match self.stages[stage.0].pick(&coming.identity.shape) {
+                Pick::Place(at, group, index) => {
+                    let (identity, value) = (coming.identity.clone(), coming.value.clone());
+                    let entry = self.rules.add_entry(identity, value, (at, group, index));
+                    (entry, true)
+                }
+                Pick::Wait => return Ok(Next::Later(Step::Place(coming))),
+                Pick::Make(at, first, last) => {
+                    self.make_group(&coming, at, (first.0, last.0), commands)?;
+                    return Ok(Next::Later(Step::Place(coming)));
+                }
+                Pick::Unmake(at, group) => {
+                    let mut input = View::<DestroyFlowGroupIn, _>::zeroed();
+                    let table = &self.stages[stage.0];
+                    input
+                        .set(DestroyFlowGroupIn::TABLE_TYPE, table.kind as u8)
+                        .set(DestroyFlowGroupIn::TABLE_ID, table.id.0)
+                        .set(DestroyFlowGroupIn::GROUP_ID, group.0);
+                    let purpose = Purpose::NoGroup(stage, at);
+                    self.send(Opcode::DestroyFlowGroup, input, purpose, commands)?;
+                    return Ok(Next::Later(Step::Place(coming)));
+                }
+                Pick::Refused(why) => return Ok(self.abandon(coming.doing, why)),
+                Pick::Full => return Ok(self.abandon(coming.doing, RuleError::TableFull)),
+            },
+        };
+        self.rules.entries[entry].busy = true;
+        let ticket = self.write(entry, &coming.doing, !fresh, commands)?;
+        let step = Step::Write {
+            coming,
+            entry,
+            fresh,
+        };
+        // There was room, so there is a ticket.
+        Ok(match ticket {
+            Some(ticket) => Next::Await(step, ticket),
+            None => Next::End(Outcome::Failed(RuleError::TableFull)),
+        })
+    }
+
+    /// Writes what an entry does for a rule.
+    fn write(
+        &mut self,
+        entry: usize,
+        doing: &Doing,
+        change: bool,
+        commands: &mut CommandQueue,
+    ) -> Result<Option<CommandTicket>, MlxError> {
+        let entry = &self.rules.entries[entry];
+        let table = &self.stages[entry.identity.stage.0];
+        let plan = &doing.plan;
+        let destinations = plan.vports.len() + usize::from(plan.goes_on);
+        let len = SetFlowTableEntryIn::SIZE + (destinations + 1) * Destination::SIZE;
+        self.input.clear();
+        self.input.resize(len, 0);
+        let Some(mut input) = View::<SetFlowTableEntryIn, _>::new(&mut self.input[..]) else {
+            return Ok(None);
+        };
+        let (_, group, index) = entry.place;
+        input
+            .set(SetFlowTableEntryIn::TABLE_TYPE, table.kind as u8)
+            .set(SetFlowTableEntryIn::TABLE_ID, table.id.0)
+            .set(
+                SetFlowTableEntryIn::IGNORE_FLOW_LEVEL,
+                plan.goes_on && entry.identity.stage.0 > 0,
+            )
+            .set(SetFlowTableEntryIn::FLOW_INDEX, index.0);
+        if change {
+            let all = modify_enable::ACTION
+                | modify_enable::DESTINATION_LIST
+                | modify_enable::FLOW_COUNTERS;
+            input.set(SetFlowTableEntryIn::MODIFY_ENABLE_MASK, all);
+            let mut head = input.at_mut(SetFlowTableEntryIn::HEAD);
+            head.set(Input::OP_MOD, CHANGE);
+        }
+        let mut what = action::COUNT;
+        what |= if destinations > 0 {
+            action::FORWARD
+        } else {
+            action::DROP
+        };
+        let mut context = input.at_mut(SetFlowTableEntryIn::CONTEXT);
+        context
+            .set(FlowContext::GROUP_ID, group.0)
+            .set(FlowContext::DESTINATION_LIST_SIZE, destinations as u32)
+            .set(FlowContext::FLOW_COUNTER_LIST_SIZE, 1);
+        if let Some(changes) = &doing.changes
+            && let Standing::There(id) = self.rewrites.standing(changes)
+        {
+            what |= action::MODIFY_HEADER;
+            context.set(FlowContext::MODIFY_HEADER_ID, id.0);
+        }
+        for bit in [action::POP_VLAN, action::POP_VLAN_2]
+            .iter()
+            .take(plan.pops)
+        {
+            what |= bit;
+        }
+        let places = [
+            (action::PUSH_VLAN, FlowContext::PUSH_VLAN),
+            (action::PUSH_VLAN_2, FlowContext::PUSH_VLAN_2),
+        ];
+        for (tag, (bit, place)) in plan.pushes.iter().zip(places) {
+            what |= bit;
+            context
+                .at_mut(place)
+                .set(VlanTag::ETHERTYPE, tag.kind)
+                .set(VlanTag::PRIO, (tag.control >> 13) as u8)
+                .set(VlanTag::CFI, tag.control & 0x1000 != 0)
+                .set(VlanTag::VID, tag.control & 0xfff);
+        }
+        context.set(FlowContext::ACTION, what);
+        let mut value = context.at_mut(FlowContext::MATCH_VALUE);
+        value.copy_from(entry.value.bytes());
+        let vports = plan.vports.iter();
+        let vports = vports.map(|v| (DestinationType::Vport, u32::from(v.0)));
+        let on = plan
+            .goes_on
+            .then(|| (DestinationType::FlowTable, self.stages[1].id.0));
+        for (i, (kind, number)) in vports.chain(on).enumerate() {
+            if let Some(mut item) = input.item_mut(SetFlowTableEntryIn::DESTINATIONS, i) {
+                item.set(Destination::DESTINATION_TYPE, kind as u8)
+                    .set(Destination::DESTINATION_ID, number);
+            }
+        }
+        if let Some(mut item) = input.item_mut(SetFlowTableEntryIn::COUNTERS, destinations) {
+            item.set(FlowCounterId::FLOW_COUNTER_ID, doing.counter.id.0);
+        }
+        commands.submit(Opcode::SetFlowTableEntry, &mut self.input, Output::SIZE)
+    }
+
+    fn written(
+        &mut self,
+        id: usize,
+        coming: Box<Coming>,
+        entry: usize,
+        fresh: bool,
+        answer: Option<Result<Vec<u8>, MlxError>>,
+    ) -> Result<Next, MlxError> {
+        self.rules.entries[entry].busy = false;
+        if let Some(Err(e)) = answer {
+            if fresh && let Some(gone) = self.rules.drop_entry(entry) {
+                let (at, _, index) = gone.place;
+                self.stages[gone.identity.stage.0].give_back(at, index);
+            }
+            return Ok(self.abandon(coming.doing, refused(&e)));
+        }
+        self.coming -= 1;
+        let op = &mut self.ops[id];
+        let handle = self.rules.hold(op.key, entry, coming.doing);
+        op.installed = Some(handle);
+        Ok(match op.old.and_then(|old| self.rules.find(old)) {
+            Some(slot) => Next::Go(Step::Unwrite {
+                slot,
+                written: false,
+            }),
+            None => Next::End(Outcome::Installed(Installed {
+                handle,
+                replaced: None,
+            })),
+        })
+    }
+
+    fn unwrite(
+        &mut self,
+        slot: usize,
+        written: bool,
+        answer: Option<Result<Vec<u8>, MlxError>>,
+        commands: &mut CommandQueue,
+    ) -> Result<Next, MlxError> {
+        let again = Step::Unwrite { slot, written };
+        let Some(number) = self.rules.get(slot).map(|held| held.entry) else {
+            return Ok(Next::End(Outcome::Failed(RuleError::Stale)));
+        };
+        let entry = &mut self.rules.entries[number];
+        if written {
+            entry.busy = false;
+            if let Some(Err(e)) = answer {
+                // The device keeps a rule that nobody wants: it is not to be trusted any more.
+                return Err(e);
+            }
+        } else if entry.rules.last() == Some(&slot) {
+            // It is what the entry does.
+            if entry.busy || commands.room() == 0 {
+                return Ok(Next::Later(again));
+            }
+            entry.busy = true;
+            let before = entry.rules.iter().rev().nth(1).copied();
+            let before = before.and_then(|slot| self.rules.get(slot));
+            let ticket = match before.map(|held| held.doing.clone()) {
+                Some(doing) => self.write(number, &doing, true, commands)?,
+                None => self.delete(number, commands)?,
+            };
+            let step = Step::Unwrite {
+                slot,
+                written: true,
+            };
+            return Ok(match ticket {
+                Some(ticket) => Next::Await(step, ticket),
+                None => Next::Later(again),
+            });
+        }
+        let Some(held) = self.rules.let_go(slot) else {
+            return Ok(Next::End(Outcome::Failed(RuleError::Stale)));
+        };
+        if self.rules.entries[number].rules.is_empty()
+            && let Some(gone) = self.rules.drop_entry(number)
+        {
+            let (at, _, index) = gone.place;
+            self.stages[gone.identity.stage.0].give_back(at, index);
+        }
+        self.release(held.doing.changes);
+        Ok(Next::Go(Step::Read(held.doing.counter)))
+    }
+
+    fn delete(
+        &mut self,
+        entry: usize,
+        commands: &mut CommandQueue,
+    ) -> Result<Option<CommandTicket>, MlxError> {
+        let entry = &self.rules.entries[entry];
+        let table = &self.stages[entry.identity.stage.0];
+        let mut input = View::<DeleteFlowTableEntryIn, _>::zeroed();
+        input
+            .set(DeleteFlowTableEntryIn::TABLE_TYPE, table.kind as u8)
+            .set(DeleteFlowTableEntryIn::TABLE_ID, table.id.0)
+            .set(DeleteFlowTableEntryIn::FLOW_INDEX, entry.place.2.0);
+        let mut input = input.into_inner();
+        commands.submit(Opcode::DeleteFlowTableEntry, &mut input, Output::SIZE)
+    }
+
+    fn read(
+        &mut self,
+        id: usize,
+        mut counter: InUse,
+        answer: Option<Result<Vec<u8>, MlxError>>,
+        commands: &mut CommandQueue,
+    ) -> Result<Next, MlxError> {
+        let Some(answer) = answer else {
+            let mut input = View::<QueryFlowCounterIn, _>::zeroed();
+            input.set(QueryFlowCounterIn::FLOW_COUNTER_ID, counter.id.0);
+            let mut input = input.into_inner();
+            let len = QueryFlowCounterOut::SIZE + FlowStatistics::SIZE;
+            let ticket = commands.submit(Opcode::QueryFlowCounter, &mut input, len)?;
+            return Ok(match ticket {
+                Some(ticket) => Next::Await(Step::Read(counter), ticket),
+                None => Next::Later(Step::Read(counter)),
+            });
+        };
+        let raw = first_reading(&answer?);
+        let last = counter.read(raw, self.now);
+        self.counters.give_back(counter, raw);
+        Ok(Next::End(match self.ops[id].installed {
+            Some(handle) => Outcome::Installed(Installed {
+                handle,
+                replaced: Some(last),
+            }),
+            None => Outcome::Removed(last),
+        }))
+    }
+
+    /// Sends a command whose answer concerns more than one operation. There is room: who sends has
+    /// looked, and takes no more than one place.
+    fn send<L: Described, B: AsRef<[u8]> + AsMut<[u8]>>(
+        &mut self,
+        opcode: Opcode,
+        input: View<L, B>,
+        purpose: Purpose,
+        commands: &mut CommandQueue,
+    ) -> Result<bool, MlxError> {
+        let mut input = input.into_inner();
+        let len = opcode.output().size;
+        let ticket = commands.submit(opcode, input.as_mut(), len)?;
+        if let Some(ticket) = ticket {
+            self.purposes.insert(ticket, purpose);
+        }
+        Ok(ticket.is_some())
+    }
+
+    fn make_group(
+        &mut self,
+        coming: &Coming,
+        at: super::groups::GroupRef,
+        (first, last): (u32, u32),
+        commands: &mut CommandQueue,
+    ) -> Result<(), MlxError> {
+        let stage = coming.identity.stage;
+        let table = &self.stages[stage.0];
+        let mut input = View::<CreateFlowGroupIn, _>::zeroed();
+        input
+            .set(CreateFlowGroupIn::TABLE_TYPE, table.kind as u8)
+            .set(CreateFlowGroupIn::TABLE_ID, table.id.0)
+            .set(CreateFlowGroupIn::START_FLOW_INDEX, first)
+            .set(CreateFlowGroupIn::END_FLOW_INDEX, last)
+            .set(CreateFlowGroupIn::MATCH_CRITERIA_ENABLE, coming.sections);
+        let mut mask = input.at_mut(CreateFlowGroupIn::MATCH_CRITERIA);
+        mask.copy_from(coming.mask.bytes());
+        self.send(
+            Opcode::CreateFlowGroup,
+            input,
+            Purpose::Group(stage, at),
+            commands,
+        )?;
+        Ok(())
+    }
+
+    fn make_rewrite(
+        &mut self,
+        changes: Changes,
+        commands: &mut CommandQueue,
+    ) -> Result<(), MlxError> {
+        let mut input = View::with_tail(AllocModifyHeaderContextIn::ACTIONS, changes.len());
+        let kind = self.stages[0].kind as u8;
+        input.set(AllocModifyHeaderContextIn::TABLE_TYPE, kind).set(
+            AllocModifyHeaderContextIn::NUM_OF_ACTIONS,
+            changes.len() as u8,
+        );
+        for (i, change) in changes.iter().enumerate() {
+            if let Some(mut item) = input.item_mut(AllocModifyHeaderContextIn::ACTIONS, i) {
+                item.copy_from(change);
+            }
+        }
+        let purpose = Purpose::Rewrite(changes.clone());
+        let asked = self.send(Opcode::AllocModifyHeaderContext, input, purpose, commands)?;
+        self.rewrites.asked(&changes, asked);
+        Ok(())
+    }
+
+    fn release(&mut self, changes: Option<Changes>) {
+        self.unused
+            .extend(changes.and_then(|changes| self.rewrites.release(&changes)));
+    }
+
+    /// Takes readings of counters: packets and bytes by number.
+    pub fn readings(
+        &mut self,
+        raw: &HashMap<CounterId, Raw>,
+        now: Time,
+    ) -> Vec<(RuleHandle, hal::Counter)> {
+        let read = self.rules.iter_mut().map(|(handle, held)| {
+            let counter = &mut held.doing.counter;
+            let last = match raw.get(&counter.id) {
+                Some(raw) => counter.read(*raw, now),
+                None => counter.last(),
+            };
+            (handle, last)
+        });
+        read.collect()
+    }
+
+    /// All that is under way is lost, and all rules are gone; what they had carried, by these last
+    /// readings of their counters.
+    pub fn lose_all(
+        &mut self,
+        raw: &HashMap<CounterId, Raw>,
+        now: Time,
+        done: &mut Vec<Completion>,
+    ) -> Vec<LastReading> {
+        let final_reading = |counter: &mut InUse| match raw.get(&counter.id) {
+            Some(raw) => counter.read(*raw, now),
+            None => counter.last(),
+        };
+        let mut last = Vec::new();
+        let mut lost = Vec::new();
+        for mut op in self.ops.drain() {
+            lost.push(op.ticket);
+            // Its entry is gone already and nobody has been told what it had carried.
+            if let (Some(handle), Some(Step::Read(counter))) = (op.old, &mut op.step) {
+                last.push(LastReading {
+                    key: op.key,
+                    handle,
+                    counter: final_reading(counter),
+                });
+            }
+        }
+        lost.sort_unstable();
+        done.extend(lost.into_iter().map(|ticket| Completion {
+            ticket,
+            outcome: Outcome::Lost,
+        }));
+        last.extend(self.rules.iter_mut().map(|(handle, held)| LastReading {
+            key: held.key,
+            handle,
+            counter: final_reading(&mut held.doing.counter),
+        }));
+        self.rules.clear();
+        self.by_key.clear();
+        self.later.clear();
+        self.purposes.clear();
+        self.unused.clear();
+        self.coming = 0;
+        last
+    }
+}
+
+/// The first reading of an answer.
+fn first_reading(answer: &[u8]) -> Raw {
+    let answer = View::<QueryFlowCounterOut, _>::new(answer);
+    let first = answer.and_then(|a| {
+        let reading = a.items(QueryFlowCounterOut::STATISTICS).next()?;
+        Some(Raw {
+            packets: reading.get(FlowStatistics::PACKETS),
+            bytes: reading.get(FlowStatistics::OCTETS),
+        })
+    });
+    first.unwrap_or_default()
+}
