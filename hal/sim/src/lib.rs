@@ -50,6 +50,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod connectx;
 pub mod contract;
 mod control;
 mod device;

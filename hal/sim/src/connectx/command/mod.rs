@@ -1,0 +1,142 @@
+//! Commands: one at a time, checked, carried out.
+//!
+//! * [`queue`] is how they come in and go out: entries, mailboxes, ownership.
+//! * [`Core::execute`] checks what is the same for all (length, reserved bits, state of the
+//!   function) and hands them to the room that knows them.
+
+pub(super) mod queue;
+
+use super::core::{Bus, Core, Stage};
+use super::syndrome::Syndrome;
+use hal_mlx_prm::command::{Input, Output, Status};
+use hal_mlx_prm::{Described, Opcode, Part, View};
+
+/// What becomes of a command: done, or the check that it did not pass.
+pub(super) type Outcome = Result<(), Syndrome>;
+
+/// A command on its way through the device.
+pub(super) struct Call<'a> {
+    pub opcode: Opcode,
+    /// On whose behalf; 0 = the kernel's or the only driver's.
+    pub uid: u16,
+    pub op_mod: u16,
+    pub input: &'a [u8],
+    pub output: &'a mut [u8],
+    pub bus: &'a Bus<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// The input as this layout.
+    pub fn input<L: Described>(&self) -> Result<View<L, &'a [u8]>, Syndrome> {
+        View::new(self.input).ok_or(Syndrome::InputLength)
+    }
+
+    /// The output as this layout.
+    pub fn output<L: Described>(&mut self) -> Result<View<L, &mut [u8]>, Syndrome> {
+        View::new(&mut *self.output).ok_or(Syndrome::OutputLength)
+    }
+}
+
+impl Core {
+    /// Carries a command out. The output is zero but for what the command answers.
+    pub fn execute(&mut self, input: &[u8], output: &mut [u8], bus: &Bus<'_>) -> Outcome {
+        let head = View::<Input, _>::new(input).ok_or(Syndrome::InputLength)?;
+        let opcode = Opcode::of(head.get(Input::OPCODE)).ok_or(Syndrome::UnknownCommand)?;
+        check_lengths(opcode, input, output)?;
+        if opcode.input().reserved_set(input).is_some() {
+            return Err(Syndrome::ReservedBits);
+        }
+        self.check_stage(opcode)?;
+        let mut call = Call {
+            opcode,
+            uid: head.get(Input::UID),
+            op_mod: head.get(Input::OP_MOD),
+            input,
+            output,
+            bus,
+        };
+        self.dispatch(&mut call)
+    }
+
+    fn dispatch(&mut self, call: &mut Call<'_>) -> Outcome {
+        match call.opcode {
+            Opcode::EnableHca => self.enable_hca(call),
+            Opcode::DisableHca => self.disable_hca(call),
+            Opcode::InitHca => self.init_hca(call),
+            Opcode::TeardownHca => self.teardown_hca(call),
+            Opcode::QueryIssi => self.query_issi(call),
+            Opcode::SetIssi => self.set_issi(call),
+            Opcode::QueryPages => self.query_pages(call),
+            Opcode::ManagePages => self.manage_pages(call),
+            Opcode::QueryHcaCap => self.query_hca_cap(call),
+            Opcode::SetHcaCap => self.set_hca_cap(call),
+            Opcode::AccessReg => self.access_reg(call),
+            Opcode::QueryAdapter => self.query_adapter(call),
+            Opcode::SetDriverVersion => self.set_driver_version(call),
+            _ => Err(Syndrome::UnknownCommand),
+        }
+    }
+
+    /// Whether the function is far enough for a command.
+    fn check_stage(&self, opcode: Opcode) -> Outcome {
+        let least = match opcode {
+            Opcode::EnableHca => Stage::Disabled,
+            Opcode::DisableHca
+            | Opcode::InitHca
+            | Opcode::QueryIssi
+            | Opcode::SetIssi
+            | Opcode::QueryPages
+            | Opcode::ManagePages
+            | Opcode::QueryHcaCap
+            | Opcode::SetHcaCap
+            | Opcode::AccessReg
+            | Opcode::QueryAdapter => Stage::Enabled,
+            _ => Stage::Initialised,
+        };
+        match self.stage {
+            Stage::Disabled if least > Stage::Disabled => Err(Syndrome::NotEnabled),
+            Stage::Enabled if least > Stage::Enabled => Err(Syndrome::NotInitialised),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Inputs have the length of their layout, and of whole items of the list behind it; there has
+/// to be room for the fixed part of the output.
+fn check_lengths(opcode: Opcode, input: &[u8], output: &[u8]) -> Outcome {
+    let layout = opcode.input();
+    let whole = layout.parts.iter().find_map(|part| match *part {
+        Part::Tail(_, at, item) => Some((at, item.size)),
+        Part::Octets(_, at, None) => Some((at, 4)),
+        _ => None,
+    });
+    let fits = match whole {
+        None => input.len() == layout.size,
+        Some((at, item)) => {
+            let list = input.len().checked_sub(at);
+            input.len() >= layout.size && list.is_some_and(|list| list.is_multiple_of(item))
+        }
+    };
+    if !fits {
+        return Err(Syndrome::InputLength);
+    }
+    if output.len() < opcode.output().size {
+        return Err(Syndrome::OutputLength);
+    }
+    Ok(())
+}
+
+/// Writes how a command ended into its output.
+fn conclude(output: &mut [u8], outcome: Outcome) {
+    let (status, syndrome) = match outcome {
+        Ok(()) => (Status::Ok, 0),
+        Err(syndrome) => {
+            output.fill(0);
+            (syndrome.status(), syndrome as u32)
+        }
+    };
+    if let Some(mut head) = View::<Output, _>::new(output) {
+        head.set(Output::STATUS, status as u8)
+            .set(Output::SYNDROME, syndrome);
+    }
+}

@@ -1,0 +1,158 @@
+//! What one lock guards: the whole device behind its registers.
+
+use super::capability::Capabilities;
+use super::command::queue::CommandQueue;
+use super::interrupts::Interrupts;
+use super::memory::{Reachable, Unreachable};
+use super::pages::Pages;
+use super::profile::Model;
+use super::registers::{Asked, Registers};
+use super::settings::ConnectXSettings;
+use clock::Time;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Violations that are kept word by word; the others are counted.
+const VIOLATIONS: usize = 64;
+
+/// How far the function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Disabled,
+    Enabled,
+    Initialised,
+}
+
+/// What the device reaches during a turn.
+pub(super) struct Bus<'a> {
+    pub memory: &'a Reachable,
+    pub master: bool,
+    pub interrupts: &'a Mutex<Interrupts>,
+    pub registers: &'a Mutex<Registers>,
+    pub now: Time,
+}
+
+impl Bus<'_> {
+    pub fn read(&self, at: u64, out: &mut [u8]) -> Result<(), Unreachable> {
+        self.allowed(at)?;
+        self.memory.read(at, out)
+    }
+
+    pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Unreachable> {
+        self.allowed(at)?;
+        self.memory.write(at, bytes)
+    }
+
+    pub fn load(&self, at: u64) -> Result<u32, Unreachable> {
+        self.allowed(at)?;
+        self.memory.load(at)
+    }
+
+    pub fn store(&self, at: u64, value: u32) -> Result<(), Unreachable> {
+        self.allowed(at)?;
+        self.memory.store(at, value)
+    }
+
+    fn allowed(&self, at: u64) -> Result<(), Unreachable> {
+        if self.master {
+            Ok(())
+        } else {
+            Err(Unreachable(at))
+        }
+    }
+
+    pub fn raise(&self, vector: usize) {
+        let mut interrupts = self
+            .interrupts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        interrupts.raise(vector);
+    }
+}
+
+/// What happened so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Commands carried out, refused ones included.
+    pub commands: u64,
+    /// Commands that were refused.
+    pub refused: u64,
+    /// Commands that could not be delivered.
+    pub undelivered: u64,
+    /// What a host must not do and the device can only shrug at: a doorbell in a foreign page, a
+    /// page used that was given away.
+    pub violations: u64,
+}
+
+/// The device.
+pub(super) struct Core {
+    pub settings: ConnectXSettings,
+    pub model: Model,
+    pub vfs: u16,
+    pub stage: Stage,
+    pub issi: u16,
+    pub enabled_vfs: BTreeSet<u16>,
+    pub pages: Pages,
+    pub pages_denied: bool,
+    pub capabilities: Capabilities,
+    pub driver_version: String,
+    pub commands: CommandQueue,
+    pub statistics: Statistics,
+    pub violations: Vec<String>,
+}
+
+impl Core {
+    pub fn new(settings: ConnectXSettings, model: Model) -> Core {
+        Core {
+            vfs: settings.vfs,
+            stage: Stage::Disabled,
+            issi: 0,
+            enabled_vfs: BTreeSet::new(),
+            pages: Pages::new(model.boot_pages, model.init_pages),
+            pages_denied: false,
+            capabilities: model.capabilities.clone(),
+            driver_version: String::new(),
+            commands: CommandQueue::default(),
+            statistics: Statistics::default(),
+            violations: Vec::new(),
+            settings,
+            model,
+        }
+    }
+
+    /// As after power-on. What was counted stays.
+    pub fn reset(&mut self) {
+        let new = Core::new(self.settings.clone(), self.model.clone());
+        let old = std::mem::replace(self, new);
+        self.statistics = old.statistics;
+        self.violations = old.violations;
+    }
+
+    /// Notes what a host must not do.
+    pub fn violation(&mut self, what: String) {
+        tracing::debug!("{what}");
+        self.statistics.violations += 1;
+        if self.violations.len() < VIOLATIONS {
+            self.violations.push(what);
+        }
+    }
+
+    /// Does what was asked for; answers how many things that were.
+    pub fn turn(&mut self, asked: &Asked, queue: u64, bus: &Bus<'_>) -> usize {
+        self.take_commands(asked.commands, queue, bus);
+        asked.commands.count_ones() as usize
+    }
+
+    /// Forgets all objects.
+    pub fn forget_objects(&mut self) {}
+
+    pub fn takes_command_events(&self) -> bool {
+        false
+    }
+
+    pub fn command_event(&mut self, _slots: u32, _bus: &Bus<'_>) {}
+
+    pub fn commands_are_signed(&self) -> bool {
+        false
+    }
+}

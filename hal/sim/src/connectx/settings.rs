@@ -1,0 +1,57 @@
+//! How a simulated ConnectX is set up.
+
+use super::faults::Faults;
+use super::profile::Model;
+use serde::Deserialize;
+
+/// What kind of ConnectX is simulated, and how it misbehaves.
+///
+/// ```json
+/// { "profile": "connectx-6-dx", "vfs": 4, "seed": 7, "faults": { "lose-command": 0.01 } }
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ConnectXSettings {
+    /// Which model, see [`ConnectXSettings::PROFILES`].
+    pub profile: String,
+    /// How many virtual functions there are, each with a wire.
+    pub vfs: u16,
+    /// From which the faults and addresses are drawn; the same number gives the same run.
+    pub seed: u64,
+    /// How long the device is busy with itself after power-on and reset, milliseconds.
+    pub boot_ms: u64,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl Default for ConnectXSettings {
+    fn default() -> ConnectXSettings {
+        ConnectXSettings {
+            profile: "connectx-6-dx".into(),
+            vfs: 4,
+            seed: 0,
+            boot_ms: 0,
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl ConnectXSettings {
+    /// The models that there are: name and description, as data.
+    pub const PROFILES: &'static [(&'static str, &'static str)] =
+        &[("connectx-6-dx", include_str!("profiles/connectx-6-dx.json"))];
+
+    /// The description of the model.
+    ///
+    /// # Errors
+    /// There is no such model, or what is wrong with its description.
+    pub(super) fn model(&self) -> Result<Model, String> {
+        let mut profiles = Self::PROFILES.iter();
+        let found = profiles.find(|(name, _)| *name == self.profile);
+        let (name, text) = found.ok_or_else(|| {
+            let names: Vec<&str> = Self::PROFILES.iter().map(|(name, _)| *name).collect();
+            format!("profile {}: there are {}", self.profile, names.join(", "))
+        })?;
+        Model::parse(text).map_err(|e| format!("profile {name}: {e}"))
+    }
+}

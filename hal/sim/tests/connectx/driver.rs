@@ -1,0 +1,258 @@
+//! A tiny driver: enough to say each command by itself, and to say it wrongly.
+
+use clock::Clock;
+use hal::pci::{Bar, DmaMemory, PciFunction};
+use hal_mlx_prm::command::*;
+use hal_mlx_prm::queue::{CommandEntry, Delivery, MAILBOX_DATA, Mailbox};
+use hal_mlx_prm::{Described, Opcode, View};
+use hal_sim::connectx::{ConnectX, ConnectXSettings, Syndrome};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the output's mailboxes begin among all.
+const OUT: usize = 512;
+const MAILBOX: usize = 1024;
+
+/// How a command ended that did not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It was not delivered.
+    Delivery(u8),
+    /// Status and syndrome.
+    Refused(u8, u32),
+    /// It is still with the device.
+    Pending,
+}
+
+impl From<Syndrome> for Failed {
+    fn from(s: Syndrome) -> Failed {
+        Failed::Refused(s.status() as u8, s as u32)
+    }
+}
+
+pub struct Driver {
+    pub nic: Arc<ConnectX>,
+    pub clock: Clock,
+    pub function: PciFunction,
+    pub bar: Bar,
+    pub queue: DmaMemory,
+    pub boxes: DmaMemory,
+    pub pages: Vec<DmaMemory>,
+    token: u8,
+}
+
+impl Driver {
+    /// A NIC and its driver, which has done nothing yet but say where its command queue is.
+    pub fn new(settings: ConnectXSettings) -> Driver {
+        let clock = Clock::stopped_at(0);
+        let nic = ConnectX::stepped("nic0", settings, clock.clone()).unwrap();
+        Driver::over(nic, clock)
+    }
+
+    /// A driver for this NIC.
+    pub fn over(nic: Arc<ConnectX>, clock: Clock) -> Driver {
+        let function = PciFunction::in_process("nic0", nic.clone()).unwrap();
+        function.set_master(true).unwrap();
+        let bar = function.bar(0).unwrap();
+        let queue = function.dma("command queue", 4096).unwrap();
+        let boxes = function.dma("mailboxes", 2 * OUT * MAILBOX).unwrap();
+        let driver = Driver {
+            nic,
+            clock,
+            function,
+            bar,
+            queue,
+            boxes,
+            pages: Vec::new(),
+            token: 0,
+        };
+        driver.place_queue();
+        driver
+    }
+
+    pub fn place_queue(&self) {
+        let at = self.queue.iova().0;
+        self.bar.write_be32(0x10, (at >> 32) as u32).unwrap();
+        self.bar.write_be32(0x14, at as u32).unwrap();
+    }
+
+    /// Turns the device until it has nothing more to do.
+    pub fn settle(&self) {
+        for _ in 0..1000 {
+            if self.nic.turn() == hal::Work::Idle {
+                return;
+            }
+        }
+        panic!("the device does not come to rest");
+    }
+
+    /// Writes a command into a slot and gives it to the device.
+    pub fn post(&mut self, slot: usize, input: &[u8], room: usize) {
+        self.token = self.token.wrapping_add(1);
+        let mut entry = View::<CommandEntry, _>::zeroed();
+        let mut head = [0; 16];
+        head.copy_from_slice(&input[..16]);
+        entry
+            .set(CommandEntry::TRANSPORT, 7)
+            .set(CommandEntry::INPUT_LENGTH, input.len() as u32)
+            .set(CommandEntry::OUTPUT_LENGTH, room as u32)
+            .set(CommandEntry::INPUT, u128::from_be_bytes(head))
+            .set(CommandEntry::TOKEN, self.token)
+            .set(CommandEntry::OWNED_BY_DEVICE, true);
+        if input.len() > 16 {
+            let first = self.write_mailboxes(0, &input[16..]);
+            entry.set(CommandEntry::INPUT_MAILBOX, first);
+        }
+        if room > 16 {
+            let first = self.write_mailboxes(OUT, &vec![0; room - 16]);
+            entry.set(CommandEntry::OUTPUT_MAILBOX, first);
+        }
+        self.queue.write(slot * 64, entry.bytes());
+    }
+
+    fn write_mailboxes(&self, first: usize, data: &[u8]) -> u64 {
+        let at = |i: usize| (first + i) * MAILBOX;
+        let count = data.len().div_ceil(MAILBOX_DATA);
+        for (i, data) in data.chunks(MAILBOX_DATA).enumerate() {
+            let mut mailbox = View::<Mailbox, _>::zeroed();
+            mailbox
+                .set(Mailbox::BLOCK_NUMBER, i as u32)
+                .set(Mailbox::TOKEN, self.token);
+            if i + 1 < count {
+                mailbox.set(Mailbox::NEXT, self.boxes.iova().0 + at(i + 1) as u64);
+            }
+            self.boxes.write(at(i), mailbox.bytes());
+            self.boxes.write(at(i), data);
+        }
+        self.boxes.iova().0 + at(0) as u64
+    }
+
+    pub fn ring(&self, slots: u32) {
+        self.bar.write_be32(0x18, slots).unwrap();
+    }
+
+    /// What came of the command in a slot.
+    pub fn outcome(&self, slot: usize) -> Result<Vec<u8>, Failed> {
+        let mut entry = [0; CommandEntry::SIZE];
+        self.queue.read(slot * 64, &mut entry);
+        let entry = View::<CommandEntry, _>::new(entry).unwrap();
+        if entry.get(CommandEntry::OWNED_BY_DEVICE) {
+            return Err(Failed::Pending);
+        }
+        let delivery = entry.get(CommandEntry::STATUS);
+        if delivery != Delivery::Ok as u8 {
+            return Err(Failed::Delivery(delivery));
+        }
+        let len = entry.get(CommandEntry::OUTPUT_LENGTH) as usize;
+        let mut out = entry.get(CommandEntry::OUTPUT).to_be_bytes().to_vec();
+        for i in 0..(len - 16).div_ceil(MAILBOX_DATA) {
+            let mut data = [0; MAILBOX_DATA];
+            self.boxes.read((OUT + i) * MAILBOX, &mut data);
+            out.extend(data);
+        }
+        out.truncate(len);
+        let head = View::<Output, _>::new(&out[..]).unwrap();
+        match head.get(Output::STATUS) {
+            0 => Ok(out),
+            status => Err(Failed::Refused(status, head.get(Output::SYNDROME))),
+        }
+    }
+
+    /// A command, from beginning to end.
+    pub fn raw(&mut self, input: &[u8], room: usize) -> Result<Vec<u8>, Failed> {
+        self.post(0, input, room);
+        self.ring(1);
+        self.settle();
+        self.outcome(0)
+    }
+
+    /// A command with its opcode filled in.
+    pub fn run<I: Described, B: AsRef<[u8]> + AsMut<[u8]>>(
+        &mut self,
+        opcode: Opcode,
+        op_mod: u16,
+        input: View<I, B>,
+    ) -> Result<Vec<u8>, Failed> {
+        let mut input = input.into_inner();
+        let bytes = input.as_mut();
+        bytes[..2].copy_from_slice(&(opcode as u16).to_be_bytes());
+        bytes[6..8].copy_from_slice(&op_mod.to_be_bytes());
+        let input = bytes.to_vec();
+        self.raw(&input, opcode.output().size)
+    }
+
+    /// A command without arguments.
+    pub fn plain(&mut self, opcode: Opcode, op_mod: u16) -> Result<Vec<u8>, Failed> {
+        self.run::<Input, _>(opcode, op_mod, View::zeroed())
+    }
+
+    /// Gives pages.
+    pub fn give(&mut self, addresses: &[u64]) -> Result<Vec<u8>, Failed> {
+        let mut input = View::with_tail(ManagePagesIn::PAGES, addresses.len());
+        input.set(ManagePagesIn::NUM_ENTRIES, addresses.len() as u32);
+        for (i, at) in addresses.iter().enumerate() {
+            let mut item = input.item_mut(ManagePagesIn::PAGES, i).unwrap();
+            item.set(PageAddress::PAGE, at >> 12);
+        }
+        self.run(Opcode::ManagePages, 1, input)
+    }
+
+    /// How many pages are wanted.
+    pub fn wanted(&mut self, op_mod: u16) -> i32 {
+        let out = self.plain(Opcode::QueryPages, op_mod).unwrap();
+        let out = View::<QueryPagesOut, _>::new(out).unwrap();
+        out.get(QueryPagesOut::NUM_PAGES) as i32
+    }
+
+    /// Gives what is wanted.
+    pub fn give_wanted(&mut self, op_mod: u16) {
+        let count = self.wanted(op_mod) as usize;
+        let memory = self.function.dma("pages", count.max(1) * 4096).unwrap();
+        let at = memory.iova().0;
+        let addresses: Vec<u64> = (0..count as u64).map(|i| at + i * 4096).collect();
+        self.give(&addresses).unwrap();
+        self.pages.push(memory);
+    }
+
+    /// Takes pages back; answers their addresses.
+    pub fn take_back(&mut self, count: usize) -> Vec<u64> {
+        let mut input = View::<ManagePagesIn, _>::zeroed();
+        input.set(ManagePagesIn::NUM_ENTRIES, count as u32);
+        let mut bytes = input.into_inner().to_vec();
+        bytes[..2].copy_from_slice(&(Opcode::ManagePages as u16).to_be_bytes());
+        bytes[7] = 2;
+        let out = self.raw(&bytes, 16 + 8 * count).unwrap();
+        let out = View::<ManagePagesOut, _>::new(out).unwrap();
+        let given = out.get(ManagePagesOut::NUM_ENTRIES) as usize;
+        let pages = out.items(ManagePagesOut::PAGES).take(given);
+        pages.map(|p| p.get(PageAddress::PAGE) << 12).collect()
+    }
+
+    /// ENABLE_HCA, and what has to be said before anything else.
+    pub fn enable(&mut self) {
+        self.plain(Opcode::EnableHca, 0).unwrap();
+        let mut issi = View::<SetIssiIn, _>::zeroed();
+        issi.set(SetIssiIn::CURRENT, 1);
+        self.run(Opcode::SetIssi, 0, issi).unwrap();
+        self.give_wanted(1);
+    }
+
+    /// All the way to INIT_HCA.
+    pub fn initialise(&mut self) {
+        self.enable();
+        self.give_wanted(2);
+        self.plain(Opcode::InitHca, 0).unwrap();
+    }
+
+    /// All the way back.
+    pub fn finish(&mut self) {
+        self.plain(Opcode::TeardownHca, 0).unwrap();
+        while !self.take_back(100).is_empty() {}
+        self.plain(Opcode::DisableHca, 0).unwrap();
+    }
+
+    pub fn pass(&self, ms: u64) {
+        self.clock.warp(Duration::from_millis(ms));
+        self.settle();
+    }
+}
