@@ -52,6 +52,18 @@ pub struct Function {
     pages: Pages,
     /// Commands that came back while another was waited for.
     pub(crate) strays: Vec<Done>,
+    closed: bool,
+}
+
+impl Drop for Function {
+    /// Ends the device's work at once, so that it is quiet before its memory goes.
+    fn drop(&mut self) {
+        if !self.closed
+            && let Err(e) = self.device.reset()
+        {
+            tracing::warn!(target: "mlx", "{e}");
+        }
+    }
 }
 
 impl Function {
@@ -77,6 +89,7 @@ impl Function {
             commands,
             pages: Pages::default(),
             strays: Vec::new(),
+            closed: false,
         };
         function.enable(FunctionId::SELF)?;
         function.set_interface_level()?;
@@ -110,6 +123,7 @@ impl Function {
             .reclaim_all(&mut self.commands, FunctionId::SELF, &mut self.strays)?;
         self.disable(FunctionId::SELF)?;
         self.device.set_master(false)?;
+        self.closed = true;
         Ok(())
     }
 

@@ -79,7 +79,7 @@ impl Counters {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.free.len() + self.in_use
     }
 
@@ -131,6 +131,6 @@ mod tests {
         assert_eq!(b.id, CounterId(8));
         assert_eq!(b.read(raw(6, 400), t2).bytes, 100);
         assert!(counters.take().is_some() && counters.take().is_none());
-        assert_eq!(counters.len(), 2);
+        assert_eq!(counters.count(), 2);
     }
 }

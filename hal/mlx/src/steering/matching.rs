@@ -264,7 +264,10 @@ mod tests {
     use super::*;
     use hal::RecircId;
 
-    fn rule(matches: &[(FieldId, u128, u128)]) -> Rule {
+    /// Fields with values and masks.
+    type Wanted = &'static [(FieldId, u128, u128)];
+
+    fn rule(matches: Wanted) -> Rule {
         let matches = matches.iter();
         Rule {
             recirc: RecircId(0),
@@ -276,7 +279,7 @@ mod tests {
         }
     }
 
-    fn said(matches: &[(FieldId, u128, u128)]) -> Result<String, String> {
+    fn said(matches: Wanted) -> Result<String, String> {
         let vports = |p: DpPort| (p.0 == 7).then_some(VportId(3));
         let m = Matching::of(&rule(matches), &vports)?;
         Ok(format!("{:#x} {:?} / {:?}", m.sections, m.value, m.mask))
@@ -285,7 +288,7 @@ mod tests {
     #[test]
     fn fields_have_their_words() {
         use FieldId::*;
-        let cases: [(&[(FieldId, u128, u128)], &str); 8] = [
+        let cases: [(Wanted, &str); 8] = [
             (
                 &[(PacketType, 0, u128::MAX)],
                 "0x0 MatchParameters / MatchParameters",
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn what_has_no_words_is_refused() {
         use FieldId::*;
-        let cases: [(&[(FieldId, u128, u128)], &str); 8] = [
+        let cases: [(Wanted, &str); 8] = [
             (&[(InPort, 8, 0xffff)], "port 8 is not the device's"),
             (&[(InPort, 7, 0xff)], "matched only whole"),
             (&[(EthType, 0x5ff, 0xffff)], "without an EtherType"),
