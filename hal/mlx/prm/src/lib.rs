@@ -25,6 +25,7 @@
 //! * [`init`]: the initialisation segment, the only registers that there are at first.
 //! * [`queue`]: the command queue's entries and mailboxes.
 //! * [`command`]: inputs and outputs of commands; [`Opcode`] is the table of them.
+//! * [`capability`]: what the device can do.
 //! * [`context`]: contexts of objects, which are parts of commands.
 //! * [`register`]: registers that a command reads and writes.
 //! * [`event`], [`completion`], [`work`]: entries of event, completion and work queues.
@@ -33,6 +34,7 @@
 //!   zero or prints what it saw.
 #![forbid(unsafe_code)]
 
+pub mod capability;
 pub mod command;
 pub mod completion;
 pub mod context;

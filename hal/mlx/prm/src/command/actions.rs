@@ -86,8 +86,6 @@ layout! {
 
     /// A field gets a value.
     SetAction[0x8] {
-        /// Opcode and variant.
-        HEAD: (Input, 0x00),
         /// See [`ModifyType`](crate::context::ModifyType).
         ACTION_TYPE: (u8, 0x00, 31:28),
         /// See [`HeaderField`](crate::context::HeaderField).
@@ -102,8 +100,6 @@ layout! {
 
     /// A value is added to a field.
     AddAction[0x8] {
-        /// Opcode and variant.
-        HEAD: (Input, 0x00),
         /// See [`ModifyType`](crate::context::ModifyType).
         ACTION_TYPE: (u8, 0x00, 31:28),
         /// See [`HeaderField`](crate::context::HeaderField).
@@ -114,8 +110,6 @@ layout! {
 
     /// A field gets the value of another.
     CopyAction[0x8] {
-        /// Opcode and variant.
-        HEAD: (Input, 0x00),
         /// See [`ModifyType`](crate::context::ModifyType).
         ACTION_TYPE: (u8, 0x00, 31:28),
         /// The field that is read.
@@ -132,8 +126,6 @@ layout! {
 
     /// Headers to put in front or take off; their bytes follow.
     ReformatContext[8] {
-        /// Opcode and variant.
-        HEAD: (Input, 0x00),
         /// See [`ReformatType`](crate::context::ReformatType).
         REFORMAT_TYPE: (u8, 0x00, 31:24),
         /// Inserting, removing: where `REFORMAT_PARAM_1` counts from: 1 the outer Ethernet header,

@@ -14,13 +14,15 @@ layout! {
         /// Number of that function.
         FUNCTION_ID: (u16, 0x08, 15:0),
     }
-    /// Output of QUERY_HCA_CAP: a group of capabilities follows.
+    /// Output of QUERY_HCA_CAP.
     QueryHcaCapOut[0x1010] {
         /// Status.
         HEAD: (Output, 0x00),
+        /// The group, see [`capability`](crate::capability).
+        CAPABILITY: ([u8; 0x1000], 0x10),
     }
 
-    /// Input of SET_HCA_CAP: a group of capabilities follows.
+    /// Input of SET_HCA_CAP. The variant is the capability group, times 2.
     SetHcaCapIn[0x1010] {
         /// Opcode and variant.
         HEAD: (Input, 0x00),
@@ -28,12 +30,18 @@ layout! {
         OTHER_FUNCTION: (bool, 0x08, 31:31),
         /// Number of that function.
         FUNCTION_ID: (u16, 0x08, 15:0),
+        /// The group, see [`capability`](crate::capability).
+        CAPABILITY: ([u8; 0x1000], 0x10),
     }
 
     /// Input of INIT_HCA.
     InitHcaIn[0x10] {
         /// Opcode and variant.
         HEAD: (Input, 0x00),
+        /// The number that software gives to the function.
+        SW_VHCA_ID: (u16, 0x0c, 29:16),
+        /// A number for software's instance; older drivers end before it.
+        SW_OWNER_ID: ([u8], 0x10),
     }
 
     /// Input of TEARDOWN_HCA.

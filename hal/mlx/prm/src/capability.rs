@@ -1,0 +1,89 @@
+//! Capabilities: what the device can do, as QUERY_HCA_CAP and SET_HCA_CAP carry it. A group fills
+//! 4096 bytes; layouts end with its last known field.
+
+use crate::layout::{Described, Layout, values};
+
+mod general;
+mod offload;
+mod steering;
+
+pub use general::*;
+pub use offload::*;
+pub use steering::*;
+
+/// Bytes of a group.
+pub const GROUP_SIZE: usize = 0x1000;
+
+values! {
+    /// A group of capabilities.
+    pub enum Group: u16 {
+        /// [`GeneralCapability`].
+        General = 0x00,
+        /// [`EthernetCapability`].
+        Ethernet = 0x01,
+        /// Paging on demand.
+        Odp = 0x02,
+        /// [`AtomicCapability`].
+        Atomic = 0x03,
+        /// [`RoceCapability`].
+        Roce = 0x04,
+        /// IP over InfiniBand.
+        Ipoib = 0x05,
+        /// IP over InfiniBand, faster.
+        IpoibEnhanced = 0x06,
+        /// [`FlowTableCapability`].
+        FlowTable = 0x07,
+        /// [`EswitchFlowTableCapability`].
+        EswitchFlowTable = 0x08,
+        /// [`EswitchCapability`].
+        Eswitch = 0x09,
+        /// Calculations.
+        VectorCalc = 0x0b,
+        /// [`QosCapability`].
+        Qos = 0x0c,
+        /// [`DebugCapability`].
+        Debug = 0x0d,
+        /// [`DeviceMemoryCapability`].
+        DeviceMemory = 0x0f,
+        /// TLS.
+        Tls = 0x11,
+        /// Emulated virtio devices.
+        VirtioEmulation = 0x13,
+        /// [`DeviceEventCapability`].
+        DeviceEvent = 0x14,
+        /// IPsec.
+        Ipsec = 0x15,
+        /// Headers split off and packets merged.
+        Shampo = 0x1d,
+        /// MACsec.
+        Macsec = 0x1f,
+        /// [`GeneralCapability2`].
+        General2 = 0x20,
+        /// [`PortSelectionCapability`].
+        PortSelection = 0x25,
+        /// Virtual functions with more.
+        AdvancedVirtualization = 0x26,
+    }
+}
+
+impl Group {
+    /// Its layout, if it is known here.
+    pub fn layout(self) -> Option<&'static Layout> {
+        Some(match self {
+            Group::General => GeneralCapability::LAYOUT,
+            Group::Ethernet => EthernetCapability::LAYOUT,
+            Group::Atomic => AtomicCapability::LAYOUT,
+            Group::Roce => RoceCapability::LAYOUT,
+            Group::FlowTable => FlowTableCapability::LAYOUT,
+            Group::EswitchFlowTable => EswitchFlowTableCapability::LAYOUT,
+            Group::Eswitch => EswitchCapability::LAYOUT,
+            Group::Qos => QosCapability::LAYOUT,
+            Group::Debug => DebugCapability::LAYOUT,
+            Group::DeviceMemory => DeviceMemoryCapability::LAYOUT,
+            Group::DeviceEvent => DeviceEventCapability::LAYOUT,
+            Group::General2 => GeneralCapability2::LAYOUT,
+            Group::PortSelection => PortSelectionCapability::LAYOUT,
+            _ => return None,
+        })
+    }
+}
