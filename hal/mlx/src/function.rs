@@ -213,6 +213,22 @@ impl Function {
         self.run_variant(opcode, 0, input, output_len)
     }
 
+    /// The same, with the output seen through its layout.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn ask<I: Described, B: AsRef<[u8]> + AsMut<[u8]>, O: Described>(
+        &mut self,
+        opcode: Opcode,
+        input: View<I, B>,
+    ) -> Result<View<O, Vec<u8>>, MlxError> {
+        let output = self.run(opcode, input, O::LAYOUT.size)?;
+        View::new(output).ok_or(MlxError::Nonsense {
+            what: "a command",
+            value: opcode as u64,
+        })
+    }
+
     /// The same with a variant of the command.
     ///
     /// # Errors

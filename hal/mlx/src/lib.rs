@@ -6,16 +6,22 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod completion;
 mod error;
+mod event;
 mod function;
+mod object;
 mod pages;
 mod patience;
 mod registers;
 pub mod steering;
 
 pub use command::{CommandQueue, Done, Sent, Ticket};
+pub use completion::CompletionQueue;
 pub use error::{CommandStatus, MlxError};
+pub use event::{Event, EventQueue};
 pub use function::{Function, FunctionId, Teardown};
+pub use object::{Domain, MemoryKey, ProtectionDomain, TransportDomain, Uar};
 pub use pages::{Pages, Phase};
 pub use patience::Patience;
 pub use registers::Registers;
