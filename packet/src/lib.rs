@@ -29,6 +29,7 @@ mod key;
 mod layout;
 mod matching;
 mod parse;
+mod segment;
 mod table;
 mod whole;
 
@@ -52,5 +53,6 @@ pub use parse::{
     MAX_VLAN_HEADERS, Metadata, ethertype, frag, ipproto, parse, parse_frame, set_vlan_limit,
     vlan_limit,
 };
+pub use segment::segments;
 pub use table::{FIELD_COUNT, FieldId};
 pub use whole::whole_mask;
