@@ -4,12 +4,16 @@ use super::capability::Capabilities;
 use super::command::queue::CommandQueue;
 use super::interrupts::Interrupts;
 use super::memory::{Reachable, Unreachable};
+use super::objects::Registry;
+use super::objects::cq::Cq;
+use super::objects::eq::Eq;
+use super::objects::mkey::Mkey;
 use super::pages::Pages;
 use super::profile::Model;
-use super::registers::{Asked, Registers};
+use super::registers::{Asked, Doorbell, Registers};
 use super::settings::ConnectXSettings;
 use clock::Time;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Violations that are kept word by word; the others are counted.
@@ -79,6 +83,8 @@ pub struct Statistics {
     pub refused: u64,
     /// Commands that could not be delivered.
     pub undelivered: u64,
+    /// Events for which their queue had no room.
+    pub events_lost: u64,
     /// What a host must not do and the device can only shrug at: a doorbell in a foreign page, a
     /// page used that was given away.
     pub violations: u64,
@@ -93,10 +99,15 @@ pub(super) struct Core {
     pub issi: u16,
     pub enabled_vfs: BTreeSet<u16>,
     pub pages: Pages,
-    pub pages_denied: bool,
     pub capabilities: Capabilities,
     pub driver_version: String,
     pub commands: CommandQueue,
+    /// All objects, and each kind's own.
+    pub objects: Registry,
+    pub mkeys: BTreeMap<u32, Mkey>,
+    pub eqs: BTreeMap<u32, Eq>,
+    pub cqs: BTreeMap<u32, Cq>,
+    pub q_counters: BTreeMap<u32, u32>,
     pub statistics: Statistics,
     pub violations: Vec<String>,
 }
@@ -109,10 +120,14 @@ impl Core {
             issi: 0,
             enabled_vfs: BTreeSet::new(),
             pages: Pages::new(model.boot_pages, model.init_pages),
-            pages_denied: false,
             capabilities: model.capabilities.clone(),
             driver_version: String::new(),
             commands: CommandQueue::default(),
+            objects: Registry::default(),
+            mkeys: BTreeMap::new(),
+            eqs: BTreeMap::new(),
+            cqs: BTreeMap::new(),
+            q_counters: BTreeMap::new(),
             statistics: Statistics::default(),
             violations: Vec::new(),
             settings,
@@ -139,18 +154,30 @@ impl Core {
 
     /// Does what was asked for; answers how many things that were.
     pub fn turn(&mut self, asked: &Asked, queue: u64, bus: &Bus<'_>) -> usize {
-        self.take_commands(asked.commands, queue, bus);
-        asked.commands.count_ones() as usize
+        for (page, doorbell) in &asked.doorbells {
+            match *doorbell {
+                Doorbell::Commands(slots) => self.take_commands(slots, queue, bus),
+                Doorbell::Events { word, arm } => self.events_taken(*page, word, arm, bus),
+                Doorbell::Arm { queue, word } => self.cq_armed(*page, queue, word, bus),
+                Doorbell::Send { .. } => {}
+            }
+        }
+        if self.are_starved() && self.pages.is_settled() {
+            self.resume_commands(queue, bus);
+        }
+        self.release_pages(bus);
+        asked.doorbells.len()
     }
 
     /// Forgets all objects.
-    pub fn forget_objects(&mut self) {}
-
-    pub fn takes_command_events(&self) -> bool {
-        false
+    pub fn forget_objects(&mut self) {
+        self.objects.clear();
+        self.mkeys.clear();
+        self.eqs.clear();
+        self.cqs.clear();
+        self.q_counters.clear();
+        self.pages.forget_growth();
     }
-
-    pub fn command_event(&mut self, _slots: u32, _bus: &Bus<'_>) {}
 
     pub fn commands_are_signed(&self) -> bool {
         false

@@ -15,6 +15,8 @@
 //!   refused.
 //! * `function`, `pages`, `capability`, `health`: its life, its memory, what it can do, how it is.
 //! * `register_access`: registers by number, and what the device says of itself.
+//! * `objects`: what commands create, and who refers to whom; event and completion queues, memory
+//!   keys.
 //!
 //! It is strict: what a driver must not do is refused with a number of its own
 //! ([`Syndrome`]), or noted where nobody can be told ([`ConnectX::violations`]). It trusts
@@ -30,6 +32,7 @@ mod function;
 mod health;
 mod interrupts;
 mod memory;
+mod objects;
 mod pages;
 mod profile;
 mod register_access;
@@ -140,6 +143,11 @@ impl ConnectX {
     /// What the driver calls itself.
     pub fn driver_version(&self) -> String {
         lock(&self.shared.core).driver_version.clone()
+    }
+
+    /// How many objects of each kind there are.
+    pub fn census(&self) -> std::collections::BTreeMap<String, usize> {
+        lock(&self.shared.core).objects.census()
     }
 
     /// Pages of the host's memory that the device has.

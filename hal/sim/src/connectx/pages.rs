@@ -8,10 +8,10 @@
 use super::command::{Call, Outcome};
 use super::core::{Bus, Core, Stage};
 use super::syndrome::Syndrome;
-use hal_mlx_prm::View;
 use hal_mlx_prm::command::{
     ManagePagesIn, ManagePagesOut, PageAddress, QueryPagesIn, QueryPagesOut,
 };
+use hal_mlx_prm::{Opcode, View};
 use std::collections::BTreeSet;
 
 /// Bytes of a page, log 2.
@@ -28,6 +28,10 @@ pub(super) struct Pages {
     init: u32,
     /// Wanted beyond boot and init, for objects.
     grown: u32,
+    /// The host has been asked for them.
+    asked: bool,
+    /// And has said that it has none.
+    denied: bool,
 }
 
 impl Pages {
@@ -56,12 +60,85 @@ impl Pages {
         i64::from(self.boot) + i64::from(self.init) + i64::from(self.grown)
     }
 
+    /// Whether the host has answered what it was asked.
+    pub fn is_settled(&self) -> bool {
+        self.missing() <= 0 || self.denied
+    }
+
+    /// What is not there is not wanted any more.
+    fn do_without(&mut self) {
+        let more = self.held.len() as i64 - i64::from(self.boot) - i64::from(self.init);
+        self.grown = more.clamp(0, self.grown.into()) as u32;
+    }
+
+    /// There are no objects any more.
+    pub fn forget_growth(&mut self) {
+        (self.grown, self.asked, self.denied) = (0, false, false);
+    }
+
     fn missing_to_boot(&self) -> i64 {
         i64::from(self.boot) - self.held.len() as i64
     }
 }
 
+/// Objects that fit into a page.
+const PER_PAGE: usize = 16;
+/// Pages that are asked for, or given back, at a time.
+const BATCH: usize = 16;
+
 impl Core {
+    /// Pages beyond boot and init that so many objects want.
+    fn growth(&self, objects: usize) -> u32 {
+        let fits = self.settings.objects;
+        let fits = fits.unwrap_or(self.model.init_pages as usize * PER_PAGE);
+        let pages = objects.saturating_sub(fits).div_ceil(PER_PAGE);
+        pages.next_multiple_of(BATCH) as u32
+    }
+
+    /// Sees to it that there is memory for what a command creates. If not, the host is asked and
+    /// the command waits; the host answers with a command of its own.
+    pub fn provide_pages(&mut self, opcode: Opcode, bus: &Bus<'_>) -> Outcome {
+        let creates = opcode.name().starts_with("CREATE_") || opcode.name().starts_with("ALLOC_");
+        if !creates {
+            return Ok(());
+        }
+        self.pages.grown = self.pages.grown.max(self.growth(self.load() + 1));
+        if self.pages.missing() <= 0 {
+            return Ok(());
+        }
+        if self.pages.denied {
+            self.pages.denied = false;
+            self.pages.asked = false;
+            self.pages.do_without();
+            return Err(Syndrome::NoPages);
+        }
+        if !self.pages.asked {
+            // No more than fits a signed number of 32 bits: it grew by one object.
+            let missing = self.pages.missing() as i32;
+            if !self.page_event(missing, bus) {
+                self.pages.do_without();
+                return Err(Syndrome::NoPages);
+            }
+            self.pages.asked = true;
+        }
+        Err(Syndrome::WaitsForPages)
+    }
+
+    /// Tells the host of pages that are no longer needed.
+    pub fn release_pages(&mut self, bus: &Bus<'_>) {
+        let needed = self.growth(self.load());
+        let surplus = self.pages.grown.saturating_sub(needed);
+        if surplus as usize >= 2 * BATCH && !self.pages.asked {
+            self.pages.grown = needed;
+            self.page_event(-(surplus as i32), bus);
+        }
+    }
+
+    /// How much memory objects take.
+    fn load(&self) -> usize {
+        self.objects.len()
+    }
+
     /// QUERY_PAGES: 1 for booting, 2 for INIT_HCA, 3 for what has grown since.
     pub fn query_pages(&mut self, call: &mut Call<'_>) -> Outcome {
         let function = call.input::<QueryPagesIn>()?.get(QueryPagesIn::FUNCTION_ID);
@@ -94,7 +171,7 @@ impl Core {
         self.check_page_owner(input.get(ManagePagesIn::FUNCTION_ID))?;
         match call.op_mod {
             0 => {
-                self.pages_denied = true;
+                self.pages.denied = self.pages.asked;
                 Ok(())
             }
             1 => {
@@ -121,7 +198,7 @@ impl Core {
             written.map_err(|_| Syndrome::PageUnreachable)?;
         }
         self.pages.held.append(&mut new);
-        self.pages_denied = false;
+        self.pages.asked &= self.pages.missing() > 0;
         Ok(())
     }
 

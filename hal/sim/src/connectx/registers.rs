@@ -30,9 +30,11 @@ const DISABLED: u32 = 1;
 /// A reset is asked for, likewise.
 const SOFTWARE_RESET: u32 = 7;
 
-/// A doorbell in a page.
+/// A doorbell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doorbell {
+    /// Entries of the command queue, a bit for each.
+    Commands(u32),
     /// A send queue has new entries.
     Send { queue: u32 },
     /// A completion queue is to say when something comes.
@@ -44,9 +46,7 @@ pub(super) enum Doorbell {
 /// What the host has asked for since the last turn.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// A bit for each entry of the command queue.
-    pub commands: u32,
-    /// Doorbells with their page, in order.
+    /// Doorbells with their page, in order. That of commands is in none: 0.
     pub doorbells: Vec<(u32, Doorbell)>,
     /// A software reset.
     pub reset: bool,
@@ -54,7 +54,16 @@ pub(super) struct Asked {
 
 impl Asked {
     pub fn is_empty(&self) -> bool {
-        self.commands == 0 && self.doorbells.is_empty() && !self.reset
+        self.doorbells.is_empty() && !self.reset
+    }
+
+    /// A bit for each command that waits.
+    fn commands(&self) -> u32 {
+        let slots = self.doorbells.iter().map(|(_, doorbell)| match doorbell {
+            Doorbell::Commands(slots) => *slots,
+            _ => 0,
+        });
+        slots.fold(0, |all, slots| all | slots)
     }
 }
 
@@ -163,7 +172,7 @@ impl Registers {
             CMDQ_HIGH => (self.queue >> 32) as u32,
             CMDQ_LOW => self.queue as u32 & !0xfff | self.interface << 8 | fixed(at),
             // The host may look whether its commands were seen.
-            COMMAND_DOORBELL => self.asked.commands,
+            COMMAND_DOORBELL => self.asked.commands(),
             0x1fc => u32::from(self.is_booting(now)) << 31 | fixed(at),
             0x200..HEALTH_END => self.health.word(at - 0x200) | fixed(at),
             0x1000 => (self.timer(now) >> 32) as u32,
@@ -229,7 +238,7 @@ impl Registers {
                 self.interface = value >> 8 & 7;
                 self.asked.reset |= self.interface == SOFTWARE_RESET;
             }
-            COMMAND_DOORBELL => self.asked.commands |= value,
+            COMMAND_DOORBELL => self.note(0, Doorbell::Commands(value)),
             _ if at >= u64::from(FIRST_UAR) * UAR => self.ring(at, value),
             _ => {}
         }
@@ -258,6 +267,13 @@ impl Registers {
                 return;
             }
         };
+        self.note(page, doorbell);
+    }
+
+    fn note(&mut self, page: u32, doorbell: Doorbell) {
+        if self.asked.doorbells.last() == Some(&(page, doorbell)) {
+            return;
+        }
         if self.asked.doorbells.len() < DOORBELLS {
             self.asked.doorbells.push((page, doorbell));
         } else {
@@ -321,8 +337,6 @@ mod tests {
         };
         let events = |word, arm| Doorbell::Events { word, arm };
         let wanted = [
-            (0x10, send),
-            (0x10, send),
             (0x10, send),
             (0x10, arm),
             (0x11, events(0x0500_0001, true)),

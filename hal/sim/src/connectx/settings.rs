@@ -18,6 +18,9 @@ pub struct ConnectXSettings {
     pub vfs: u16,
     /// From which the faults and addresses are drawn; the same number gives the same run.
     pub seed: u64,
+    /// How many objects fit into the pages for INIT_HCA; none = 16 to a page. For more of them
+    /// the device asks the host for memory.
+    pub objects: Option<usize>,
     /// How long the device is busy with itself after power-on and reset, milliseconds.
     pub boot_ms: u64,
     /// What goes wrong.
@@ -30,6 +33,7 @@ impl Default for ConnectXSettings {
             profile: "connectx-6-dx".into(),
             vfs: 4,
             seed: 0,
+            objects: None,
             boot_ms: 0,
             faults: Faults::default(),
         }

@@ -103,6 +103,142 @@ syndromes! {
     NoSuchCapabilities = 0x0300 BadParameter;
     /// SET_HCA_CAP asks for more than there can be.
     CapabilityBeyondMost = 0x0301 BadParameter;
+
+    // Objects: not there, still referred to, no number left.
+    /// There is no such doorbell page.
+    NoSuchUar = 0x1000 BadResource;
+    /// The doorbell page is in use.
+    UarInUse = 0x1001 BadResourceState;
+    /// There are as many of the kind (doorbell page) as there can be.
+    UarsFull = 0x1002 ExceededLimit;
+    /// There is no such protection domain.
+    NoSuchPd = 0x1010 BadResource;
+    /// The protection domain is in use.
+    PdInUse = 0x1011 BadResourceState;
+    /// There are as many of the kind (protection domain) as there can be.
+    PdsFull = 0x1012 ExceededLimit;
+    /// There is no such transport domain.
+    NoSuchTd = 0x1020 BadResource;
+    /// The transport domain is in use.
+    TdInUse = 0x1021 BadResourceState;
+    /// There are as many of the kind (transport domain) as there can be.
+    TdsFull = 0x1022 ExceededLimit;
+    /// There is no such memory key.
+    NoSuchMkey = 0x1030 BadResource;
+    /// The memory key is in use.
+    MkeyInUse = 0x1031 BadResourceState;
+    /// There are as many of the kind (memory key) as there can be.
+    MkeysFull = 0x1032 ExceededLimit;
+    /// There is no such event queue.
+    NoSuchEq = 0x1040 BadResource;
+    /// The event queue is in use.
+    EqInUse = 0x1041 BadResourceState;
+    /// There are as many of the kind (event queue) as there can be.
+    EqsFull = 0x1042 ExceededLimit;
+    /// There is no such completion queue.
+    NoSuchCq = 0x1050 BadResource;
+    /// The completion queue is in use.
+    CqInUse = 0x1051 BadResourceState;
+    /// There are as many of the kind (completion queue) as there can be.
+    CqsFull = 0x1052 ExceededLimit;
+    /// There is no such set of counters.
+    NoSuchQCounter = 0x1060 BadResource;
+    /// The set of counters is in use.
+    QCounterInUse = 0x1061 BadResourceState;
+    /// There are as many of the kind (set of counters) as there can be.
+    QCountersFull = 0x1062 ExceededLimit;
+    /// There is no such send queue.
+    NoSuchSq = 0x1070 BadResource;
+    /// The send queue is in use.
+    SqInUse = 0x1071 BadResourceState;
+    /// There are as many of the kind (send queue) as there can be.
+    SqsFull = 0x1072 ExceededLimit;
+    /// There is no such receive queue.
+    NoSuchRq = 0x1080 BadResource;
+    /// The receive queue is in use.
+    RqInUse = 0x1081 BadResourceState;
+    /// There are as many of the kind (receive queue) as there can be.
+    RqsFull = 0x1082 ExceededLimit;
+    /// There is no such table of receive queues.
+    NoSuchRqt = 0x1090 BadResource;
+    /// The table of receive queues is in use.
+    RqtInUse = 0x1091 BadResourceState;
+    /// There are as many of the kind (table of receive queues) as there can be.
+    RqtsFull = 0x1092 ExceededLimit;
+    /// There is no such TIR.
+    NoSuchTir = 0x10a0 BadResource;
+    /// The TIR is in use.
+    TirInUse = 0x10a1 BadResourceState;
+    /// There are as many of the kind (TIR) as there can be.
+    TirsFull = 0x10a2 ExceededLimit;
+    /// There is no such TIS.
+    NoSuchTis = 0x10b0 BadResource;
+    /// The TIS is in use.
+    TisInUse = 0x10b1 BadResourceState;
+    /// There are as many of the kind (TIS) as there can be.
+    TissFull = 0x10b2 ExceededLimit;
+    /// There is no such flow table.
+    NoSuchTable = 0x10c0 BadResource;
+    /// The flow table is in use.
+    TableInUse = 0x10c1 BadResourceState;
+    /// There are as many of the kind (flow table) as there can be.
+    TablesFull = 0x10c2 ExceededLimit;
+    /// There is no such change of fields.
+    NoSuchModifyHeader = 0x10d0 BadResource;
+    /// The change of fields is in use.
+    ModifyHeaderInUse = 0x10d1 BadResourceState;
+    /// There are as many of the kind (change of fields) as there can be.
+    ModifyHeadersFull = 0x10d2 ExceededLimit;
+    /// There is no such change of headers.
+    NoSuchReformat = 0x10e0 BadResource;
+    /// The change of headers is in use.
+    ReformatInUse = 0x10e1 BadResourceState;
+    /// There are as many of the kind (change of headers) as there can be.
+    ReformatsFull = 0x10e2 ExceededLimit;
+    /// There is no such flow counter.
+    NoSuchCounter = 0x10f0 BadResource;
+    /// The flow counter is in use.
+    CounterInUse = 0x10f1 BadResourceState;
+    /// There are as many of the kind (flow counter) as there can be.
+    CountersFull = 0x10f2 ExceededLimit;
+
+    // Rings in the host's memory.
+    /// A ring larger than there can be, or its pages.
+    RingSize = 0x0500 BadParameter;
+    /// More or fewer pages than the ring takes.
+    RingPages = 0x0501 BadParameter;
+    /// A page that does not begin at a multiple of its size.
+    RingAlignment = 0x0502 BadParameter;
+    /// Memory by a registered region of a user's, which the model does not have.
+    NoUserMemory = 0x0503 BadParameter;
+
+    // Event queues.
+    /// An event queue larger than there can be.
+    EqSize = 0x0600 BadParameter;
+    /// No interrupt has this number.
+    EqVector = 0x0601 BadParameter;
+    /// Another event queue takes events of this kind.
+    EventTaken = 0x0602 BadResourceState;
+
+    // Completion queues.
+    /// A completion queue larger than there can be.
+    CqSize = 0x0700 BadParameter;
+    /// Entries that have neither 64 nor 128 bytes.
+    CqEntrySize = 0x0701 BadParameter;
+    /// Compressed entries, which the model does not have.
+    CqCompression = 0x0702 BadParameter;
+    /// The doorbell record is not aligned or not reached.
+    CqRecord = 0x0703 BadParameter;
+    /// MODIFY_CQ of what cannot be modified.
+    CqModification = 0x0704 BadParameter;
+
+    // Memory keys.
+    /// An access mode that the model does not have.
+    MkeyMode = 0x0800 BadParameter;
+    /// A page size below 4 KiB, or absurd.
+    MkeyPageSize = 0x0801 BadParameter;
+    /// Fewer pages than the length takes, or too many.
+    MkeyPages = 0x0802 BadParameter;
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use clock::Clock;
 use hal::pci::{Bar, DmaMemory, PciFunction};
 use hal_mlx_prm::command::*;
+use hal_mlx_prm::completion::CompletionEntry;
+use hal_mlx_prm::context::{CqContext, EqContext};
 use hal_mlx_prm::queue::{CommandEntry, Delivery, MAILBOX_DATA, Mailbox};
 use hal_mlx_prm::{Described, Opcode, View};
 use hal_sim::connectx::{ConnectX, ConnectXSettings, Syndrome};
@@ -254,5 +256,214 @@ impl Driver {
     pub fn pass(&self, ms: u64) {
         self.clock.warp(Duration::from_millis(ms));
         self.settle();
+    }
+}
+
+impl Driver {
+    /// A doorbell page.
+    pub fn uar(&mut self) -> u32 {
+        let out = self.plain(Opcode::AllocUar, 0).unwrap();
+        let out = View::<AllocUarOut, _>::new(out).unwrap();
+        out.get(AllocUarOut::UAR)
+    }
+
+    /// A protection domain.
+    pub fn pd(&mut self) -> u32 {
+        self.plain(Opcode::AllocPd, 0).unwrap();
+        self.outcome_pd(0)
+    }
+
+    /// The protection domain that a slot's command has made.
+    pub fn outcome_pd(&self, slot: usize) -> u32 {
+        let out = View::<AllocPdOut, _>::new(self.outcome(slot).unwrap()).unwrap();
+        out.get(AllocPdOut::PD)
+    }
+
+    /// Gives pages by a slot other than the usual one, whose command waits for them.
+    pub fn give_in(&mut self, slot: usize, addresses: &[u64]) -> Result<(), Failed> {
+        let mut input = View::with_tail(ManagePagesIn::PAGES, addresses.len());
+        input.set(ManagePagesIn::NUM_ENTRIES, addresses.len() as u32);
+        for (i, at) in addresses.iter().enumerate() {
+            let mut item = input.item_mut(ManagePagesIn::PAGES, i).unwrap();
+            item.set(PageAddress::PAGE, at >> 12);
+        }
+        self.manage(slot, 1, input.into_inner())
+    }
+
+    /// Says that there are no pages to give.
+    pub fn cannot_give(&mut self, slot: usize) -> Result<(), Failed> {
+        self.manage(slot, 0, vec![0; 16])
+    }
+
+    fn manage(&mut self, slot: usize, op_mod: u8, mut input: Vec<u8>) -> Result<(), Failed> {
+        input[..2].copy_from_slice(&(Opcode::ManagePages as u16).to_be_bytes());
+        input[7] = op_mod;
+        self.post(slot, &input, 16);
+        self.ring(1 << slot);
+        self.settle();
+        self.outcome(slot).map(|_| ())
+    }
+
+    fn destroy<I: Described<Bytes = [u8; 16]>>(
+        &mut self,
+        opcode: Opcode,
+        number: u32,
+    ) -> Result<(), Failed> {
+        let mut input = [0; 16];
+        input[8..12].copy_from_slice(&number.to_be_bytes());
+        let input = View::<I, _>::new(input).unwrap();
+        self.run(opcode, 0, input).map(|_| ())
+    }
+}
+
+/// An event queue.
+pub struct EventQueue {
+    pub eqn: u8,
+    memory: DmaMemory,
+    log_size: u8,
+    taken: u32,
+    uar: u32,
+}
+
+impl EventQueue {
+    pub fn create(
+        d: &mut Driver,
+        uar: u32,
+        log_size: u8,
+        vector: u16,
+        events: u64,
+    ) -> Result<EventQueue, Failed> {
+        let memory = d.function.dma("event queue", 64 << log_size).unwrap();
+        for i in 0..1 << log_size {
+            memory.write(i * 64 + 63, &[1]);
+        }
+        let pages = memory.len() / 4096;
+        let mut input = View::with_tail(CreateEqIn::PAGES, pages);
+        input.set(CreateEqIn::EVENT_BITMASK_0, events);
+        input
+            .at_mut(CreateEqIn::CONTEXT)
+            .set(EqContext::LOG_EQ_SIZE, log_size)
+            .set(EqContext::UAR_PAGE, uar)
+            .set(EqContext::INTERRUPT, vector);
+        for i in 0..pages {
+            let mut page = input.item_mut(CreateEqIn::PAGES, i).unwrap();
+            page.set(PageAddress::PAGE, (memory.iova().0 >> 12) + i as u64);
+        }
+        let out = d.run(Opcode::CreateEq, 0, input)?;
+        let out = View::<CreateEqOut, _>::new(out).unwrap();
+        Ok(EventQueue {
+            eqn: out.get(CreateEqOut::EQN),
+            memory,
+            log_size,
+            taken: 0,
+            uar,
+        })
+    }
+
+    /// The next event: type, subtype, data.
+    pub fn poll(&mut self) -> Option<(u8, u8, Vec<u8>)> {
+        let at = (self.taken as usize & ((1 << self.log_size) - 1)) * 64;
+        let owner = self.memory.load_be32(at + 60) & 1;
+        if owner != self.taken >> self.log_size & 1 {
+            return None;
+        }
+        let mut entry = [0; 64];
+        self.memory.read(at, &mut entry);
+        self.taken += 1;
+        Some((entry[1], entry[3], entry[0x20..0x3c].to_vec()))
+    }
+
+    fn word(&self) -> u32 {
+        u32::from(self.eqn) << 24 | self.taken & 0xff_ffff
+    }
+
+    pub fn arm(&self, d: &Driver) {
+        let at = u64::from(self.uar) * 4096 + 0x40;
+        d.bar.write_be32(at, self.word()).unwrap();
+    }
+
+    pub fn update(&self, d: &Driver) {
+        let at = u64::from(self.uar) * 4096 + 0x48;
+        d.bar.write_be32(at, self.word()).unwrap();
+    }
+
+    pub fn destroy(&self, d: &mut Driver) -> Result<(), Failed> {
+        d.destroy::<DestroyEqIn>(Opcode::DestroyEq, self.eqn.into())
+    }
+}
+
+/// A completion queue.
+pub struct CompletionQueue {
+    pub cqn: u32,
+    memory: DmaMemory,
+    record: DmaMemory,
+    log_size: u8,
+    pub taken: u32,
+    /// Events seen.
+    pub events: u32,
+    uar: u32,
+}
+
+impl CompletionQueue {
+    pub fn create(
+        d: &mut Driver,
+        uar: u32,
+        eqn: u8,
+        log_size: u8,
+    ) -> Result<CompletionQueue, Failed> {
+        let memory = d.function.dma("completion queue", 64 << log_size).unwrap();
+        let record = d.function.dma("completion queue's record", 64).unwrap();
+        for i in 0..1 << log_size {
+            memory.write(i * 64 + 63, &[0xf1]);
+        }
+        let pages = memory.len() / 4096;
+        let mut input = View::with_tail(CreateCqIn::PAGES, pages);
+        input
+            .at_mut(CreateCqIn::CONTEXT)
+            .set(CqContext::LOG_CQ_SIZE, log_size)
+            .set(CqContext::UAR_PAGE, uar)
+            .set(CqContext::EQN, eqn.into())
+            .set(CqContext::DOORBELL_RECORD, record.iova().0);
+        for i in 0..pages {
+            let mut page = input.item_mut(CreateCqIn::PAGES, i).unwrap();
+            page.set(PageAddress::PAGE, (memory.iova().0 >> 12) + i as u64);
+        }
+        let out = d.run(Opcode::CreateCq, 0, input)?;
+        let out = View::<CreateCqOut, _>::new(out).unwrap();
+        Ok(CompletionQueue {
+            cqn: out.get(CreateCqOut::CQN),
+            memory,
+            record,
+            log_size,
+            taken: 0,
+            events: 0,
+            uar,
+        })
+    }
+
+    /// The next completion.
+    pub fn poll(&mut self) -> Option<View<CompletionEntry, [u8; 64]>> {
+        let at = (self.taken as usize & ((1 << self.log_size) - 1)) * 64;
+        let last = self.memory.load_be32(at + 60);
+        if last & 1 != self.taken >> self.log_size & 1 || last >> 4 & 0xf == 0xf {
+            return None;
+        }
+        let mut entry = [0; 64];
+        self.memory.read(at, &mut entry);
+        self.taken += 1;
+        self.record.store_be32(0, self.taken & 0xff_ffff);
+        View::new(entry)
+    }
+
+    pub fn arm(&self, d: &Driver) {
+        let word = (self.events & 3) << 28 | self.taken & 0xff_ffff;
+        self.record.store_be32(4, word);
+        let at = u64::from(self.uar) * 4096 + 0x20;
+        let value = u64::from(word) << 32 | u64::from(self.cqn);
+        d.bar.write_be64(at, value).unwrap();
+    }
+
+    pub fn destroy(&self, d: &mut Driver) -> Result<(), Failed> {
+        d.destroy::<DestroyCqIn>(Opcode::DestroyCq, self.cqn)
     }
 }

@@ -37,6 +37,17 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Fills a part of an output with what an object was created with.
+pub(super) fn kept<'m, L: Described>(
+    place: View<L, &'m mut [u8]>,
+    from: &[u8],
+) -> Result<View<L, &'m mut [u8]>, Syndrome> {
+    let place = place.into_inner();
+    let to = place.get_mut(..from.len()).ok_or(Syndrome::OutputLength)?;
+    to.copy_from_slice(from);
+    View::new(place).ok_or(Syndrome::OutputLength)
+}
+
 impl Core {
     /// Carries a command out. The output is zero but for what the command answers.
     pub fn execute(&mut self, input: &[u8], output: &mut [u8], bus: &Bus<'_>) -> Outcome {
@@ -47,6 +58,7 @@ impl Core {
             return Err(Syndrome::ReservedBits);
         }
         self.check_stage(opcode)?;
+        self.provide_pages(opcode, bus)?;
         let mut call = Call {
             opcode,
             uid: head.get(Input::UID),
@@ -73,6 +85,26 @@ impl Core {
             Opcode::AccessReg => self.access_reg(call),
             Opcode::QueryAdapter => self.query_adapter(call),
             Opcode::SetDriverVersion => self.set_driver_version(call),
+            Opcode::AllocUar => self.alloc_uar(call),
+            Opcode::DeallocUar => self.dealloc_uar(call),
+            Opcode::AllocPd => self.alloc_pd(call),
+            Opcode::DeallocPd => self.dealloc_pd(call),
+            Opcode::AllocTransportDomain => self.alloc_transport_domain(call),
+            Opcode::DeallocTransportDomain => self.dealloc_transport_domain(call),
+            Opcode::AllocQCounter => self.alloc_q_counter(call),
+            Opcode::DeallocQCounter => self.dealloc_q_counter(call),
+            Opcode::QueryQCounter => self.query_q_counter(call),
+            Opcode::QuerySpecialContexts => self.query_special_contexts(call),
+            Opcode::CreateMkey => self.create_mkey(call),
+            Opcode::QueryMkey => self.query_mkey(call),
+            Opcode::DestroyMkey => self.destroy_mkey(call),
+            Opcode::CreateEq => self.create_eq(call),
+            Opcode::DestroyEq => self.destroy_eq(call),
+            Opcode::QueryEq => self.query_eq(call),
+            Opcode::CreateCq => self.create_cq(call),
+            Opcode::DestroyCq => self.destroy_cq(call),
+            Opcode::QueryCq => self.query_cq(call),
+            Opcode::ModifyCq => self.modify_cq(call),
             _ => Err(Syndrome::UnknownCommand),
         }
     }

@@ -170,7 +170,7 @@ impl Core {
             Ok(command) => self.carry_out(command, queue, bus),
             Err(delivery) => {
                 self.statistics.undelivered += 1;
-                let event = self.takes_command_events();
+                let event = self.command_events_taker();
                 let command = Delivered {
                     slot,
                     last,
@@ -185,7 +185,7 @@ impl Core {
     }
 
     fn carry_out(&mut self, mut command: Delivered, queue: u64, bus: &Bus<'_>) {
-        let event = self.takes_command_events();
+        let event = self.command_events_taker();
         command.output.fill(0);
         let outcome = self.execute(&command.input, &mut command.output, bus);
         if outcome == Err(Syndrome::WaitsForPages) {
@@ -198,6 +198,11 @@ impl Core {
         }
         conclude(&mut command.output, outcome);
         self.tell(queue, Delivery::Ok, &command, event, bus);
+    }
+
+    /// Whether commands wait for memory.
+    pub fn are_starved(&self) -> bool {
+        !self.commands.starved.is_empty()
     }
 
     /// Carries out what has waited for memory.
@@ -213,7 +218,7 @@ impl Core {
         queue: u64,
         delivery: Delivery,
         command: &Delivered,
-        event: bool,
+        event: Option<u32>,
         bus: &Bus<'_>,
     ) {
         let slot = command.slot;
@@ -221,7 +226,7 @@ impl Core {
         if let Err(at) = give_back(queue, delivery, command, bus) {
             self.violation(format!("command slot {slot}: no memory at {:#x}", at.0));
         }
-        if event {
+        if event.is_some() && event == self.command_events_taker() {
             self.command_event(1 << slot, bus);
         }
     }
