@@ -67,23 +67,44 @@ values! {
 }
 
 impl Group {
+    /// The groups whose layouts are known here, with their names.
+    pub const KNOWN: &'static [(Group, &'static str, &'static Layout)] = &[
+        (Group::General, "general", GeneralCapability::LAYOUT),
+        (Group::Ethernet, "ethernet", EthernetCapability::LAYOUT),
+        (Group::Atomic, "atomic", AtomicCapability::LAYOUT),
+        (Group::Roce, "roce", RoceCapability::LAYOUT),
+        (Group::FlowTable, "flow_table", FlowTableCapability::LAYOUT),
+        (
+            Group::EswitchFlowTable,
+            "eswitch_flow_table",
+            EswitchFlowTableCapability::LAYOUT,
+        ),
+        (Group::Eswitch, "eswitch", EswitchCapability::LAYOUT),
+        (Group::Qos, "qos", QosCapability::LAYOUT),
+        (Group::Debug, "debug", DebugCapability::LAYOUT),
+        (
+            Group::DeviceMemory,
+            "device_memory",
+            DeviceMemoryCapability::LAYOUT,
+        ),
+        (
+            Group::DeviceEvent,
+            "device_event",
+            DeviceEventCapability::LAYOUT,
+        ),
+        (Group::General2, "general_2", GeneralCapability2::LAYOUT),
+        (
+            Group::PortSelection,
+            "port_selection",
+            PortSelectionCapability::LAYOUT,
+        ),
+    ];
+
     /// Its layout, if it is known here.
     pub fn layout(self) -> Option<&'static Layout> {
-        Some(match self {
-            Group::General => GeneralCapability::LAYOUT,
-            Group::Ethernet => EthernetCapability::LAYOUT,
-            Group::Atomic => AtomicCapability::LAYOUT,
-            Group::Roce => RoceCapability::LAYOUT,
-            Group::FlowTable => FlowTableCapability::LAYOUT,
-            Group::EswitchFlowTable => EswitchFlowTableCapability::LAYOUT,
-            Group::Eswitch => EswitchCapability::LAYOUT,
-            Group::Qos => QosCapability::LAYOUT,
-            Group::Debug => DebugCapability::LAYOUT,
-            Group::DeviceMemory => DeviceMemoryCapability::LAYOUT,
-            Group::DeviceEvent => DeviceEventCapability::LAYOUT,
-            Group::General2 => GeneralCapability2::LAYOUT,
-            Group::PortSelection => PortSelectionCapability::LAYOUT,
-            _ => return None,
-        })
+        let mut known = Self::KNOWN.iter();
+        known
+            .find(|(group, ..)| *group == self)
+            .map(|(.., layout)| *layout)
     }
 }

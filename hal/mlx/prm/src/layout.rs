@@ -59,8 +59,9 @@ impl Place {
         self.high as u32 - self.low as u32 + 1
     }
 
+    /// The bits, right-aligned; 0 if the memory ends before them.
     #[inline(always)]
-    fn load(self, memory: &[u8]) -> u128 {
+    pub fn load(self, memory: &[u8]) -> u128 {
         let at = memory.get(self.offset..).unwrap_or_default();
         let words = match self.bytes() {
             4 => at
@@ -74,8 +75,9 @@ impl Place {
         words >> self.low & self.mask()
     }
 
+    /// Writes the bits, unless the memory ends before them; those that do not fit are cut off.
     #[inline(always)]
-    fn store(self, memory: &mut [u8], bits: u128) {
+    pub fn store(self, memory: &mut [u8], bits: u128) {
         let Some(at) = memory.get_mut(self.offset..) else {
             return;
         };
