@@ -9,13 +9,14 @@ use hal_mlx_prm::completion::{CompletionEntry, UNUSED_ENTRY};
 use hal_mlx_prm::context::CqContext;
 use hal_mlx_prm::doorbell::{CqArm, CqRecord, UarPage};
 use hal_mlx_prm::{Opcode, View};
+use std::sync::Arc;
 
 /// An entry, as it was when it was read.
 pub type Entry = View<CompletionEntry, [u8; CompletionEntry::SIZE]>;
 
 /// A completion queue. It belongs to one thread.
 pub struct CompletionQueue {
-    memory: DmaMemory,
+    memory: Arc<DmaMemory>,
     registers: Bar,
     number: u32,
     log_size: u8,
@@ -41,6 +42,7 @@ impl CompletionQueue {
         let memory = function
             .device()
             .dma("completion queue", len.next_multiple_of(PAGE) + PAGE)?;
+        let memory = Arc::new(memory);
         for i in 0..1 << log_size {
             memory.write((i + 1) * CompletionEntry::SIZE - 1, &[UNUSED_ENTRY]);
         }
@@ -69,6 +71,11 @@ impl CompletionQueue {
     /// Its number.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Arc<DmaMemory> {
+        self.memory.clone()
     }
 
     fn record(&self) -> usize {

@@ -11,6 +11,7 @@ use hal_mlx_prm::event::{
     CompletionEvent, EventEntry, EventType, PageRequestEvent, PortChange, PortEvent, QueueEvent,
 };
 use hal_mlx_prm::{Described, Opcode, View};
+use std::sync::Arc;
 
 /// Entries of a queue, log 2.
 const LOG_SIZE: u8 = 8;
@@ -38,7 +39,7 @@ pub enum Event {
 
 /// An event queue.
 pub struct EventQueue {
-    memory: DmaMemory,
+    memory: Arc<DmaMemory>,
     registers: Bar,
     number: u8,
     consumer: u32,
@@ -57,7 +58,7 @@ impl EventQueue {
         events: u64,
     ) -> Result<EventQueue, MlxError> {
         let len = SIZE as usize * EventEntry::SIZE;
-        let memory = function.device().dma("event queue", len)?;
+        let memory = Arc::new(function.device().dma("event queue", len)?);
         // No entry is the device's first round's.
         let mut unused = View::<EventEntry, _>::zeroed();
         unused.set(EventEntry::OWNER, true);
@@ -88,6 +89,11 @@ impl EventQueue {
     /// Its number.
     pub fn number(&self) -> u8 {
         self.number
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Arc<DmaMemory> {
+        self.memory.clone()
     }
 
     /// Takes the events that there are, and asks for an interrupt with the next.

@@ -5,19 +5,28 @@
 //! and when, is known here.
 #![forbid(unsafe_code)]
 
+mod capability;
 mod command;
 mod completion;
+mod device;
 mod error;
+mod eswitch;
 mod event;
 mod function;
+mod health;
+mod nic;
 mod object;
 mod pages;
 mod patience;
+mod port;
+mod receive;
 mod registers;
+mod send;
 pub mod steering;
 
 pub use command::{CommandQueue, Done, Sent, Ticket};
 pub use completion::CompletionQueue;
+pub use device::{MlxDevice, Wires, part_name};
 pub use error::{CommandStatus, MlxError};
 pub use event::{Event, EventQueue};
 pub use function::{Function, FunctionId, Teardown};

@@ -4,6 +4,7 @@ use hal::RecircId;
 
 mod actions;
 mod counters;
+mod fixed;
 mod groups;
 mod matching;
 mod operations;
@@ -12,9 +13,11 @@ mod rules;
 
 pub use actions::{Change, Plan, Tag};
 pub use counters::{Bulk, CounterId, Counters, Raw};
-pub use groups::{Table, TableId};
+pub use fixed::{Action, FixedGroup, NewTable, set_root};
+pub use groups::{FlowIndex, Table, TableId};
 pub use matching::{Matching, Parameters};
 pub use operations::Operations;
+pub use rewrites::ModifyHeaderId;
 
 /// A port of the e-switch: 0 is the function that manages it, 1 and on are virtual functions,
 /// 0xffff the uplink.

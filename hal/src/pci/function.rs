@@ -238,10 +238,22 @@ impl PciFunction {
         let failed = |e| PciError::refused(self.address(), "interrupts", e);
         let interrupts = (0..count).map(|_| Interrupt::new().map_err(failed));
         let interrupts = interrupts.collect::<Result<Vec<_>, _>>()?;
-        let fds = interrupts.iter().map(|i| i.descriptor().map_err(failed));
-        let fds = fds.collect::<Result<Vec<_>, _>>()?;
-        self.0.transport.set_interrupts(fds)?;
+        self.set_interrupts(interrupts.iter())?;
         Ok(interrupts)
+    }
+
+    /// Turns the first interrupts on, as after a reset, with those that there were before.
+    ///
+    /// # Errors
+    /// There are fewer, or the function is gone.
+    pub fn set_interrupts<'i>(
+        &self,
+        interrupts: impl Iterator<Item = &'i Interrupt>,
+    ) -> Result<(), PciError> {
+        let failed = |e| PciError::refused(self.address(), "interrupts", e);
+        let fds = interrupts.map(|i| i.descriptor().map_err(failed));
+        let fds = fds.collect::<Result<Vec<_>, _>>()?;
+        self.0.transport.set_interrupts(fds)
     }
 
     /// Resets the function (function-level reset).

@@ -61,32 +61,51 @@ pub struct Bulk {
 #[derive(Default)]
 pub struct Counters {
     bulks: Vec<Bulk>,
+    /// Those that have been used; the last to come back is the first to go.
     free: Vec<(CounterId, Raw)>,
-    in_use: usize,
+    /// How many have ever been taken: so many from the beginning, the others are fresh.
+    taken: u32,
 }
 
 impl Counters {
     /// Counters that the device has given.
     pub fn add(&mut self, bulk: Bulk) {
         self.bulks.push(bulk);
-        let ids = (0..bulk.len).rev().map(|i| CounterId(bulk.first.0 + i));
-        self.free.extend(ids.map(|id| (id, Raw::default())));
     }
 
-    /// The bulks, in the order in which they were given.
-    pub fn bulks(&self) -> &[Bulk] {
-        &self.bulks
+    /// Ranges of numbers that hold all counters that have ever been taken, each of at most
+    /// `at_once`: the first and how many.
+    pub fn used_ranges(&self, at_once: u32) -> Vec<(CounterId, u32)> {
+        let mut left = self.taken;
+        let mut ranges = Vec::new();
+        for bulk in &self.bulks {
+            let used = bulk.len.min(left);
+            left -= used;
+            let mut done = 0;
+            while done < used {
+                // The device reads them in fours.
+                let len = (used - done)
+                    .next_multiple_of(4)
+                    .min(at_once)
+                    .min(bulk.len - done);
+                ranges.push((CounterId(bulk.first.0 + done), len));
+                done += len;
+            }
+        }
+        ranges
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.free.len() + self.in_use
+        self.bulks.iter().map(|bulk| bulk.len as usize).sum()
     }
 
     /// Takes one that counts from here on.
     pub fn take(&mut self) -> Option<InUse> {
-        let (id, begun_at) = self.free.pop()?;
-        self.in_use += 1;
+        let (id, begun_at) = match self.free.pop() {
+            Some(used) => used,
+            None => (self.fresh()?, Raw::default()),
+        };
         Some(InUse {
             id,
             begun_at,
@@ -94,9 +113,21 @@ impl Counters {
         })
     }
 
+    /// The next that has never been taken.
+    fn fresh(&mut self) -> Option<CounterId> {
+        let mut before = self.taken;
+        for bulk in &self.bulks {
+            if before < bulk.len {
+                self.taken += 1;
+                return Some(CounterId(bulk.first.0 + before));
+            }
+            before -= bulk.len;
+        }
+        None
+    }
+
     /// Gives one back that counts no more; `at` is its last reading.
     pub fn give_back(&mut self, counter: InUse, at: Raw) {
-        self.in_use -= 1;
         self.free.push((counter.id, at));
     }
 
@@ -110,6 +141,22 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_been_taken_is_read_in_few_ranges() {
+        let mut counters = Counters::default();
+        for first in [0, 1000] {
+            counters.add(Bulk {
+                first: CounterId(first),
+                len: 128,
+            });
+        }
+        assert_eq!(counters.used_ranges(64), []);
+        let taken: Vec<u32> = (0..130).map(|_| counters.take().unwrap().id.0).collect();
+        assert_eq!((taken[127], taken[129]), (127, 1001));
+        let ranges = [(0, 64), (64, 64), (1000, 4)].map(|(first, len)| (CounterId(first), len));
+        assert_eq!(counters.used_ranges(64), ranges);
+    }
 
     #[test]
     fn a_counter_begins_where_its_last_use_ended() {
@@ -132,5 +179,6 @@ mod tests {
         assert_eq!(b.read(raw(6, 400), t2).bytes, 100);
         assert!(counters.take().is_some() && counters.take().is_none());
         assert_eq!(counters.count(), 2);
+        assert_eq!(counters.used_ranges(64), [(CounterId(8), 2)]);
     }
 }

@@ -799,6 +799,12 @@ impl Operations {
         read.collect()
     }
 
+    /// Packets that the rules have carried, as of the last readings.
+    pub fn carried(&self) -> u64 {
+        let held = self.rules.iter();
+        held.map(|held| held.doing.counter.last().packets).sum()
+    }
+
     /// All that is under way is lost, and all rules are gone; what they had carried, by these last
     /// readings of their counters.
     pub fn lose_all(

@@ -157,6 +157,11 @@ impl Rules {
         Some(held)
     }
 
+    /// All rules.
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.slots.iter().map(|(_, held)| held)
+    }
+
     /// All rules with their handles, in the order of slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (RuleHandle, &mut Held)> {
         self.slots.iter_mut().map(|(slot, held)| {

@@ -1,0 +1,421 @@
+//! A port of the NIC as software sees it: its representor.
+//!
+//! Its queues belong to poll threads and outlive the NIC's resets: each thread holds a queue's
+//! place, in which the device's control side puts a new queue after a reset. A look at a number
+//! once a batch is all that costs.
+
+use crate::error::MlxError;
+use crate::nic::{Nic, Receiving, Sending};
+use crate::receive::{self, ReceiveQueue};
+use crate::send::SendQueue;
+use crate::steering::VportId;
+use hal::pci::Interrupt;
+use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxQueue, TxQueue};
+use packet::Packet;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Locks, whatever became of who held it last.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A queue's place: the control side puts queues in, a poll thread takes them out.
+pub struct Place<Q> {
+    /// Counts what was put in, nothing included.
+    generation: AtomicU64,
+    next: Mutex<Option<Q>>,
+}
+
+impl<Q> Place<Q> {
+    fn new(queue: Option<Q>) -> Place<Q> {
+        Place {
+            generation: AtomicU64::new(1),
+            next: Mutex::new(queue),
+        }
+    }
+
+    /// Puts a queue in, or takes away what the thread has.
+    pub fn put(&self, queue: Option<Q>) {
+        *lock(&self.next) = queue;
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// A poll thread's end of a place.
+struct Held<Q> {
+    place: Arc<Place<Q>>,
+    seen: u64,
+    queue: Option<Q>,
+}
+
+impl<Q> Held<Q> {
+    fn new(place: Arc<Place<Q>>) -> Held<Q> {
+        Held {
+            place,
+            seen: 0,
+            queue: None,
+        }
+    }
+
+    #[inline]
+    fn queue(&mut self) -> Option<&mut Q> {
+        let now = self.place.generation.load(Ordering::Acquire);
+        if now != self.seen {
+            self.seen = now;
+            self.queue = lock(&self.place.next).take();
+        }
+        self.queue.as_mut()
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    rx_packets: AtomicU64,
+    rx_bytes: AtomicU64,
+    rx_errors: AtomicU64,
+    tx_packets: AtomicU64,
+    tx_bytes: AtomicU64,
+    tx_dropped: AtomicU64,
+}
+
+/// A port, shared by its handles, its queues and the control side.
+pub struct Port {
+    /// `pf0`, `vf0`, ...
+    pub name: String,
+    /// Its place in the e-switch.
+    pub vport: VportId,
+    /// The interrupt that tells of its packets.
+    pub interrupt: Option<(u16, Arc<Interrupt>)>,
+    /// Where its receive queue is.
+    pub receive: Arc<Place<ReceiveQueue>>,
+    /// Where its send queues are.
+    pub send: Mutex<Vec<Arc<Place<SendQueue>>>>,
+    /// A queue has said that it does not work.
+    pub broken: AtomicBool,
+    admin_up: AtomicBool,
+    mac: AtomicU64,
+    mtu: AtomicU32,
+    carrier: AtomicBool,
+    carrier_resets: AtomicU64,
+    tally: Tally,
+}
+
+impl Port {
+    /// A port without queues.
+    pub fn new(
+        name: &str,
+        vport: VportId,
+        mac: u64,
+        interrupt: Option<(u16, Arc<Interrupt>)>,
+    ) -> Port {
+        Port {
+            name: name.into(),
+            vport,
+            interrupt,
+            receive: Arc::new(Place::new(None)),
+            send: Mutex::default(),
+            broken: AtomicBool::new(false),
+            admin_up: AtomicBool::new(true),
+            mac: AtomicU64::new(mac),
+            mtu: AtomicU32::new(1500),
+            carrier: AtomicBool::new(false),
+            carrier_resets: AtomicU64::new(0),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Whether the port has a carrier now.
+    pub fn set_carrier(&self, up: bool) {
+        if self.carrier.swap(up, Relaxed) != up {
+            self.carrier_resets.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Packets that came to software.
+    pub fn received(&self) -> u64 {
+        self.tally.rx_packets.load(Relaxed)
+    }
+}
+
+/// What the control side knows of a port's queues.
+pub struct Queues {
+    /// The port.
+    pub port: Arc<Port>,
+    /// Its receive queue.
+    pub receiving: Option<Receiving>,
+    /// Its send queues, in the order of their places.
+    pub sending: Vec<Option<Sending>>,
+}
+
+/// The NIC with its ports: what one lock guards.
+pub struct Control {
+    /// The NIC, unless it could not be brought up.
+    pub nic: Option<Nic>,
+    /// Its open ports.
+    pub ports: Vec<Queues>,
+}
+
+impl Control {
+    /// Gives a port queues of the NIC as it is now, as many as it had.
+    ///
+    /// # Errors
+    /// No memory, or a command fails.
+    pub fn equip(&mut self, index: usize) -> Result<(), MlxError> {
+        let (Some(nic), Some(queues)) = (&mut self.nic, self.ports.get_mut(index)) else {
+            return Ok(());
+        };
+        let port = &queues.port;
+        let (queue, receiving) = nic.open_receive(port.vport, port.interrupt.clone())?;
+        queues.receiving = Some(receiving);
+        port.receive.put(Some(queue));
+        queues.sending.clear();
+        for place in lock(&port.send).iter() {
+            let (queue, sending) = nic.open_send(port.vport)?;
+            queues.sending.push(Some(sending));
+            place.put(Some(queue));
+        }
+        port.broken.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Takes the queues of all ports away: the NIC is being reset.
+    pub fn strip(&mut self) {
+        for queues in &mut self.ports {
+            queues.receiving = None;
+            queues.sending.clear();
+            queues.port.receive.put(None);
+            for place in lock(&queues.port.send).iter() {
+                place.put(None);
+            }
+        }
+    }
+
+    fn close(&mut self, port: &Arc<Port>) {
+        let of = |q: &Queues| Arc::ptr_eq(&q.port, port);
+        let Some(index) = self.ports.iter().position(of) else {
+            return;
+        };
+        let queues = self.ports.remove(index);
+        let Some(nic) = &mut self.nic else { return };
+        nic.operations.bind(port.vport, None);
+        let mut failed = Ok(());
+        for sending in queues.sending.into_iter().flatten() {
+            failed = failed.and(nic.close_send(sending));
+        }
+        if let Some(receiving) = queues.receiving {
+            failed = failed.and(nic.close_receive(receiving));
+        }
+        if let Err(e) = failed {
+            tracing::warn!(target: "mlx", "closing {}: {e}", port.name);
+        }
+    }
+}
+
+/// The port's handle: the port is closed when it goes.
+pub struct MlxPort {
+    port: Arc<Port>,
+    control: Arc<Mutex<Control>>,
+    device: String,
+    address: String,
+    rx_taken: AtomicBool,
+}
+
+impl MlxPort {
+    /// A handle of an open port.
+    pub fn new(
+        port: Arc<Port>,
+        control: Arc<Mutex<Control>>,
+        device: &str,
+        address: &str,
+    ) -> MlxPort {
+        MlxPort {
+            port,
+            control,
+            device: device.into(),
+            address: address.into(),
+            rx_taken: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Drop for MlxPort {
+    fn drop(&mut self) {
+        lock(&self.control).close(&self.port);
+    }
+}
+
+impl PacketPort for MlxPort {
+    fn kind(&self) -> &'static str {
+        "hal"
+    }
+
+    fn take_rx(&self) -> Vec<Box<dyn RxQueue>> {
+        if self.rx_taken.swap(true, Relaxed) {
+            return Vec::new();
+        }
+        vec![Box::new(Rx {
+            held: Held::new(self.port.receive.clone()),
+            port: self.port.clone(),
+        })]
+    }
+
+    fn open_tx(&self) -> Result<Box<dyn TxQueue>, PortError> {
+        let refused = |why: String| PortError::Refused {
+            name: self.port.name.clone(),
+            what: "send queue",
+            why,
+        };
+        let mut control = lock(&self.control);
+        let control = &mut *control;
+        let of = |q: &&mut Queues| Arc::ptr_eq(&q.port, &self.port);
+        let queues = control.ports.iter_mut().find(of);
+        let queues = queues.ok_or_else(|| refused("the port is closed".into()))?;
+        let (queue, sending) = match &mut control.nic {
+            Some(nic) => {
+                let opened = nic.open_send(self.port.vport);
+                let (queue, sending) = opened.map_err(|e| refused(e.to_string()))?;
+                (Some(queue), Some(sending))
+            }
+            // It comes with the NIC.
+            None => (None, None),
+        };
+        let place = Arc::new(Place::new(queue));
+        queues.sending.push(sending);
+        lock(&self.port.send).push(place.clone());
+        Ok(Box::new(Tx {
+            held: Held::new(place),
+            port: self.port.clone(),
+        }))
+    }
+
+    fn link(&self) -> LinkState {
+        let port = &self.port;
+        let admin_up = port.admin_up.load(Relaxed);
+        LinkState {
+            admin_up,
+            carrier: admin_up && port.carrier.load(Relaxed),
+            carrier_resets: port.carrier_resets.load(Relaxed),
+            mac: port.mac.load(Relaxed),
+            mtu: port.mtu.load(Relaxed),
+            ifindex: 0,
+            full_duplex: Some(true),
+            ..LinkState::default()
+        }
+    }
+
+    fn counters(&self) -> PortCounters {
+        let t = &self.port.tally;
+        PortCounters {
+            rx_packets: t.rx_packets.load(Relaxed),
+            rx_bytes: t.rx_bytes.load(Relaxed),
+            rx_errors: t.rx_errors.load(Relaxed),
+            tx_packets: t.tx_packets.load(Relaxed),
+            tx_bytes: t.tx_bytes.load(Relaxed),
+            tx_dropped: t.tx_dropped.load(Relaxed),
+            ..PortCounters::default()
+        }
+    }
+
+    fn set_admin(&self, up: bool) -> Result<(), PortError> {
+        self.port.admin_up.store(up, Relaxed);
+        Ok(())
+    }
+
+    fn set_mac(&self, mac: u64) -> Result<(), PortError> {
+        self.port.mac.store(mac & 0xffff_ffff_ffff, Relaxed);
+        Ok(())
+    }
+
+    fn set_mtu(&self, mtu: u32) -> Result<(), PortError> {
+        // A frame has an Ethernet header and may have two tags.
+        let longest = receive::BUFFER as u32 - 22;
+        if mtu > longest {
+            return Err(PortError::BadOption {
+                name: self.port.name.clone(),
+                why: format!("an MTU of {mtu} is more than {longest}"),
+            });
+        }
+        self.port.mtu.store(mtu, Relaxed);
+        Ok(())
+    }
+
+    fn status(&self) -> Vec<(String, String)> {
+        [
+            ("driver_name", "hal-mlx"),
+            ("hal_device", &self.device),
+            ("hal_port", &self.port.name),
+            ("bus_info", &self.address),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+    }
+}
+
+struct Rx {
+    held: Held<ReceiveQueue>,
+    port: Arc<Port>,
+}
+
+impl RxQueue for Rx {
+    fn receive(&mut self, batch: &mut RxBatch) -> io::Result<()> {
+        let Some(queue) = self.held.queue() else {
+            return Ok(());
+        };
+        let before = queue.tally;
+        let result = queue.receive(batch);
+        let tally = &self.port.tally;
+        let more = |now: u64, before: u64, of: &AtomicU64| {
+            if now != before {
+                of.fetch_add(now - before, Relaxed);
+            }
+        };
+        more(queue.tally.packets, before.packets, &tally.rx_packets);
+        more(queue.tally.bytes, before.bytes, &tally.rx_bytes);
+        more(queue.tally.errors, before.errors, &tally.rx_errors);
+        if queue.tally.errors != before.errors || result.is_err() {
+            self.port.broken.store(true, Relaxed);
+        }
+        if !self.port.admin_up.load(Relaxed) {
+            batch.clear();
+        }
+        result.map_err(io::Error::other)
+    }
+
+    fn poll_fd(&self) -> Option<RawFd> {
+        let (_, interrupt) = self.port.interrupt.as_ref()?;
+        Some(interrupt.as_fd().as_raw_fd())
+    }
+}
+
+struct Tx {
+    held: Held<SendQueue>,
+    port: Arc<Port>,
+}
+
+impl TxQueue for Tx {
+    fn send(&mut self, packet: &Packet) -> bool {
+        let up = self.port.admin_up.load(Relaxed);
+        let sent = up && self.held.queue().is_some_and(|q| q.send(packet));
+        let tally = &self.port.tally;
+        if sent {
+            tally.tx_packets.fetch_add(1, Relaxed);
+            tally.tx_bytes.fetch_add(packet.len() as u64, Relaxed);
+        } else {
+            tally.tx_dropped.fetch_add(1, Relaxed);
+        }
+        sent
+    }
+
+    fn flush(&mut self) {
+        let Some(queue) = self.held.queue() else {
+            return;
+        };
+        if queue.flush().is_err() || queue.is_broken() {
+            self.port.broken.store(true, Relaxed);
+        }
+    }
+}
