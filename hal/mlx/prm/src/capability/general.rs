@@ -267,7 +267,7 @@ layout! {
         DC_CNAK_TRACE: (bool, 0x40, 17:17),
         /// Signature errors can be drained.
         DRAIN_SIGERR: (bool, 0x40, 16:16),
-        /// Commands are signed: bit 0 inputs are checked, bit 1 outputs are signed; can be set.
+        /// Commands are signed and checked: 0 no, 3 yes; can be set.
         CMDIF_CHECKSUM: (u8, 0x40, 15:14),
         /// Signature errors make a completion.
         SIGERR_CQE: (bool, 0x40, 13:13),

@@ -124,7 +124,7 @@ layout! {
         QP_TS_FORMAT: (u8, 0x00, 1:0),
         /// Layer 3: bit 0 GRH, bit 1 IPv4, bit 2 IPv6.
         L3_TYPE: (u8, 0x10, 19:16),
-        /// Versions: bit 0 version 1, bit 1 version 1.5, bit 2 version 2.
+        /// Versions: bit 0 version 1, bit 2 version 2.
         ROCE_VERSION: (u8, 0x10, 7:0),
         /// Destination port of version 2.
         R_ROCE_DEST_UDP_PORT: (u16, 0x14, 15:0),
