@@ -84,7 +84,7 @@ impl CompletionQueue {
 
     /// The next entry, if it is there.
     #[inline]
-    pub fn next(&mut self) -> Option<Entry> {
+    pub fn take(&mut self) -> Option<Entry> {
         let mask = (1u32 << self.log_size) - 1;
         let at = (self.consumer & mask) as usize * CompletionEntry::SIZE;
         let last = self.memory.load_be32(at + CompletionEntry::SIZE - 4);

@@ -247,10 +247,11 @@ fn take_counters(function: &mut Function, steering: &Steering) -> Result<Counter
             Err(MlxError::Command { .. }) if counters.count() > 0 => break,
             Err(e) => return Err(e),
         };
-        counters.add(Bulk {
+        let bulk = Bulk {
             first: CounterId(made.get(AllocFlowCounterOut::FLOW_COUNTER_ID)),
             len: SMALLEST_BULK << largest,
-        });
+        };
+        counters.add(bulk);
     }
     Ok(counters)
 }

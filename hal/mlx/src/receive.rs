@@ -205,7 +205,7 @@ impl ReceiveQueue {
         loop {
             let before = self.producer;
             while !batch.is_full()
-                && let Some(entry) = self.completions.next()
+                && let Some(entry) = self.completions.take()
             {
                 self.take(&entry, batch);
                 self.producer = self.producer.wrapping_add(1);

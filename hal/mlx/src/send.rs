@@ -301,7 +301,7 @@ impl SendQueue {
     /// Takes back what the device is done with.
     fn reclaim(&mut self) {
         let mut any = false;
-        while let Some(entry) = self.completions.next() {
+        while let Some(entry) = self.completions.take() {
             any = true;
             if entry.get(CompletionEntry::OPCODE) != CompletionOpcode::Requester as u8 {
                 self.broken = true;
