@@ -14,12 +14,14 @@
 //! * [`capture`] reads and writes pcap files.
 //! * [`raw`] is a socket that sends and reads whole frames, tags and all; [`transfer`] moves many
 //!   bytes over TCP and UDP and compares both ends.
+//! * [`guest`] boots stock kernels in QEMU, with a wire to a namespace.
 //! * [`oracle`] makes random OpenFlow tables and packets for two switches to agree on.
 //!
 //! `tools/test` builds the programs and installs the original's before it runs these tests.
 
 pub mod capture;
 pub mod frame;
+pub mod guest;
 mod netns;
 pub mod oracle;
 pub mod raw;

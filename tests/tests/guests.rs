@@ -1,0 +1,174 @@
+//! Stock kernels as guests, wired to a namespace of this machine, and what they make of a network card.
+
+use end_to_end::guest::{Guest, Kernel, Machine, Nic, SLOT, traffic};
+use end_to_end::{Netns, eventually, ours, run};
+
+/// The card under test, and its wire.
+const CARD: fn(&Netns, &str) -> Nic = Nic::e1000e;
+
+/// Names of what `ls` lists.
+fn names(listed: &str) -> Vec<&str> {
+    listed.split_whitespace().collect()
+}
+
+#[track_caller]
+fn no_errors(guest: &Guest) {
+    assert_eq!(guest.kernel_errors(), [] as [String; 0]);
+}
+
+/// The vendor's driver loads, the card's driver brings it up, and packets and files pass.
+fn the_card_carries_packets(kernel: Kernel) {
+    let netns = Netns::new();
+    let card = CARD(&netns, "far0");
+    let guest = Machine::new(kernel).plug(&card).boot(&netns);
+    let version = guest.run("uname -r").ok();
+    assert_eq!(version.trim(), kernel.version());
+    guest.insert("mlx5_core");
+    no_errors(&guest);
+    eprintln!("mlx5_core is loaded on {}", version.trim());
+    let device = traffic::bring_up(&guest, &netns, &card);
+    let driver = guest.run(&format!("readlink /sys/class/net/{device}/device/driver"));
+    assert!(driver.ok().trim().ends_with(card.driver));
+    traffic::ping(&guest, &netns);
+    traffic::copy_file(&guest, &netns, 10 << 20);
+    no_errors(&guest);
+    assert!(guest.power_off().contains("reboot: Power down"));
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_card_carries_packets_under_bookworms_kernel() {
+    the_card_carries_packets(Kernel::Bookworm);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_card_carries_packets_under_sids_kernel() {
+    the_card_carries_packets(Kernel::Sid);
+}
+
+/// Behind an IOMMU, the card is handed to `vfio-pci` and back through sysfs.
+fn vfio_takes_the_card(kernel: Kernel) {
+    let netns = Netns::new();
+    let card = CARD(&netns, "far0");
+    let guest = Machine::new(kernel).iommu().plug(&card).boot(&netns);
+    let group = format!("basename $(readlink /sys/bus/pci/devices/{SLOT}/iommu_group)");
+    let group = guest.run(&group).ok().trim().to_owned();
+    let members = guest.run(&format!("ls /sys/kernel/iommu_groups/{group}/devices"));
+    assert_eq!(names(&members.ok()), [SLOT]);
+
+    traffic::bring_up(&guest, &netns, &card);
+    guest.insert("vfio-pci");
+    assert_eq!(names(&guest.run("ls /dev/vfio").ok()), ["vfio"]);
+    let hand_to = |driver: &str| {
+        let script = format!(
+            "set -e; cd /sys/bus/pci/devices/{SLOT}
+            echo {driver} >driver_override
+            echo {SLOT} >driver/unbind
+            echo {SLOT} >/sys/bus/pci/drivers_probe
+            basename $(readlink driver)"
+        );
+        guest.run(&script).ok().trim().to_owned()
+    };
+    assert_eq!(hand_to("vfio-pci"), "vfio-pci");
+    let devices = guest.run("ls /dev/vfio").ok();
+    let mut devices = names(&devices);
+    devices.retain(|name| *name != "devices");
+    assert_eq!(devices, [&*group, "vfio"]);
+    assert_eq!(guest.run(&format!("test -c /dev/vfio/{group}")).code, 0);
+    guest
+        .run(&format!("test -e /sys/bus/pci/devices/{SLOT}/net"))
+        .fails(1);
+
+    assert_eq!(hand_to(card.driver), card.driver);
+    assert_eq!(names(&guest.run("ls /dev/vfio").ok()), ["vfio"]);
+    no_errors(&guest);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn vfio_takes_the_card_under_bookworms_kernel() {
+    vfio_takes_the_card(Kernel::Bookworm);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn vfio_takes_the_card_under_sids_kernel() {
+    vfio_takes_the_card(Kernel::Sid);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn our_programs_run_in_a_guest() {
+    let daemon = ours("ovs-vswitchd");
+    let here = run(std::process::Command::new(&daemon).arg("--version")).ok();
+    let netns = Netns::new();
+    let guest = Machine::new(Kernel::Bookworm).program(&daemon).boot(&netns);
+    assert_eq!(guest.run("ovs-vswitchd --version").ok(), here);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn scripts_are_answered_in_full() {
+    let netns = Netns::new();
+    let guest = Machine::new(Kernel::Sid)
+        .file("/usr/bin/hello", "#!/bin/sh\necho \"hello $1\"\n")
+        .boot(&netns);
+    assert_eq!(guest.run("hello you").ok(), "hello you\n");
+    assert_eq!(
+        guest.run("echo here; echo there >&2; exit 7").out,
+        "here\nthere\n"
+    );
+    assert_eq!(guest.run("exit 7").code, 7);
+    assert_eq!(guest.run("").ok(), "");
+    let many = guest.run("seq 100000").ok();
+    assert!(many.lines().eq((1..=100_000).map(|n| n.to_string())));
+    let long = format!(": {}\necho done", "x".repeat(20_000));
+    assert_eq!(guest.run(&long).ok(), "done\n");
+    guest.run("echo to be seen >/dev/console").ok();
+    guest.console_line("to be seen");
+    guest.run("echo '<3>an error' >/dev/kmsg").ok();
+    let errors = guest.kernel_errors();
+    assert!(
+        errors.len() == 1 && errors[0].ends_with("an error"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+#[should_panic(expected = "the guest ended while running: echo c >/proc/sysrq-trigger")]
+fn a_guest_that_crashes_fails_its_test() {
+    let netns = Netns::new();
+    let guest = Machine::new(Kernel::Bookworm).boot(&netns);
+    guest.run("echo c >/proc/sysrq-trigger");
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_guest_ends_with_the_thread_of_its_test() {
+    let netns = Netns::new();
+    let boot = || {
+        let guest = Machine::new(Kernel::Bookworm).boot(&netns);
+        let pid = guest.pid();
+        // As when the test is killed: nothing of the value is run.
+        std::mem::forget(guest);
+        pid
+    };
+    let pid = std::thread::scope(|scope| scope.spawn(boot).join().unwrap());
+    eventually("the guest's end", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.contains("State:\tZ").then_some(())
+    });
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_guest_ends_with_its_value() {
+    let netns = Netns::new();
+    let guest = Machine::new(Kernel::Bookworm).boot(&netns);
+    let process = format!("/proc/{}", guest.pid());
+    assert!(std::fs::exists(&process).unwrap());
+    drop(guest);
+    assert!(!std::fs::exists(&process).unwrap());
+}
