@@ -148,14 +148,9 @@ fn a_guest_that_crashes_fails_its_test() {
 #[ignore = "boots a guest: tools/test --vm"]
 fn a_guest_ends_with_the_thread_of_its_test() {
     let netns = Netns::new();
-    let boot = || {
-        let guest = Machine::new(Kernel::Bookworm).boot(&netns);
-        let pid = guest.pid();
-        // As when the test is killed: nothing of the value is run.
-        std::mem::forget(guest);
-        pid
-    };
-    let pid = std::thread::scope(|scope| scope.spawn(boot).join().unwrap());
+    let boot = || Machine::new(Kernel::Bookworm).boot(&netns);
+    let guest = std::thread::scope(|scope| scope.spawn(boot).join().unwrap());
+    let pid = guest.pid();
     eventually("the guest's end", || {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         status.contains("State:\tZ").then_some(())
