@@ -68,7 +68,8 @@ impl Endpoint for Yes {
             0x18 => self.answer(word),
             _ => {}
         }
-        self.nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+        self.nanos
+            .fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
         Ok(())
     }
     fn map(&self, at: Iova, memory: SharedMemory, _: bool) -> Result<(), String> {
@@ -203,9 +204,12 @@ fn main() {
         })
         .collect();
     assert_eq!(handles.len(), RULES as usize);
-    let removes = handles.iter().enumerate().map(|(n, handle)| RuleOp::Remove {
-        key: key(n as u32),
-        handle: *handle,
-    });
+    let removes = handles
+        .iter()
+        .enumerate()
+        .map(|(n, handle)| RuleOp::Remove {
+            key: key(n as u32),
+            handle: *handle,
+        });
     bench.run("remove", removes.collect());
 }

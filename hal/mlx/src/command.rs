@@ -24,6 +24,7 @@ use hal_mlx_prm::command::{Input, Output};
 use hal_mlx_prm::init::InitSegment;
 use hal_mlx_prm::queue::{CommandEntry, MAILBOX_DATA, Mailbox, TRANSPORT_PCI};
 use hal_mlx_prm::{Opcode, View};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// Bytes of input and of output in an entry itself.
@@ -37,7 +38,15 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Names a command that is in flight to whoever submitted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
+pub struct Ticket {
+    /// Counts commands.
+    pub number: u64,
+    /// Its entry of the queue, which no other command has as long as it is in flight.
+    pub slot: usize,
+}
+
+/// What a command answers: most answers fit an entry.
+pub type Answer = SmallVec<[u8; INLINE]>;
 
 /// A command that has come back.
 #[derive(Debug)]
@@ -45,12 +54,15 @@ pub struct Done {
     /// Which.
     pub ticket: Ticket,
     /// Its output, or what went wrong.
-    pub result: Result<Vec<u8>, MlxError>,
+    pub result: Result<Answer, MlxError>,
 }
 
 /// A mailbox: where it is among the chunks.
 #[derive(Clone, Copy, Debug)]
 struct MailboxId(usize);
+
+/// Mailboxes of a chain.
+type Chain = SmallVec<[MailboxId; 4]>;
 
 /// Mailboxes, made as they are needed and then used again.
 struct Mailboxes {
@@ -69,7 +81,7 @@ impl Mailboxes {
             .map_or(Iova(0), |(chunk, at)| chunk.iova() + at)
     }
 
-    fn take(&mut self, function: &PciFunction, count: usize) -> Result<Vec<MailboxId>, PciError> {
+    fn take(&mut self, function: &PciFunction, count: usize) -> Result<Chain, PciError> {
         while self.free.len() < count {
             let chunk = function.dma("mailboxes", MAILBOX_CHUNK * MAILBOX_STRIDE)?;
             let first = self.chunks.len() * MAILBOX_CHUNK;
@@ -77,7 +89,7 @@ impl Mailboxes {
             self.free
                 .extend((first..first + MAILBOX_CHUNK).rev().map(MailboxId));
         }
-        Ok(self.free.split_off(self.free.len() - count))
+        Ok(self.free.drain(self.free.len() - count..).collect())
     }
 
     /// Chains mailboxes and fills them with as much of `data` as there is.
@@ -122,8 +134,8 @@ struct InFlight {
     opcode: Opcode,
     deadline: Time,
     output_len: usize,
-    input: Vec<MailboxId>,
-    output: Vec<MailboxId>,
+    input: Chain,
+    output: Chain,
 }
 
 /// The command queue of a function.
@@ -135,6 +147,8 @@ pub struct CommandQueue {
     stride: usize,
     mailboxes: Mailboxes,
     slots: Vec<Option<InFlight>>,
+    /// Free entries, but for the last, which is for pages: a bit each.
+    free: u32,
     /// Entries that have been filled and not told of.
     doorbell: u32,
     tickets: u64,
@@ -192,6 +206,7 @@ impl CommandQueue {
                 free: Vec::new(),
             },
             slots: (0..1 << log_size).map(|_| None).collect(),
+            free: ((1u64 << ((1 << log_size) - 1)) - 1) as u32,
             doorbell: 0,
             tickets: 0,
             token: 0,
@@ -205,10 +220,14 @@ impl CommandQueue {
         self.slots.iter().flatten().count()
     }
 
+    /// How many commands can be in flight, those for pages included.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
     /// How many more can be submitted now.
     pub fn room(&self) -> usize {
-        let last = self.slots.len() - 1;
-        self.slots[..last].iter().filter(|s| s.is_none()).count()
+        self.free.count_ones() as usize
     }
 
     /// Puts a command into the queue; [`CommandQueue::ring`] tells the device. None if the queue is
@@ -222,14 +241,13 @@ impl CommandQueue {
         input: &mut [u8],
         output_len: usize,
     ) -> Result<Option<Ticket>, MlxError> {
-        let last = self.slots.len() - 1;
-        let mut slots = match opcode {
-            Opcode::ManagePages => last..last + 1,
-            _ => 0..last,
+        let slot = match opcode {
+            Opcode::ManagePages => self.slots.len() - 1,
+            _ => self.free.trailing_zeros() as usize,
         };
-        let Some(slot) = slots.find(|i| self.slots[*i].is_none()) else {
+        if self.slots.get(slot).is_none_or(|s| s.is_some()) {
             return Ok(None);
-        };
+        }
         if let Some(mut head) = View::<Input, _>::new(&mut input[..]) {
             head.set(Input::OPCODE, opcode as u16);
         }
@@ -264,7 +282,11 @@ impl CommandQueue {
         self.entries.store_be32(at + body.len(), owner);
         self.doorbell |= 1 << slot;
         self.tickets += 1;
-        let ticket = Ticket(self.tickets);
+        let ticket = Ticket {
+            number: self.tickets,
+            slot,
+        };
+        self.free &= !(1 << slot);
         self.slots[slot] = Some(InFlight {
             ticket,
             opcode,
@@ -314,6 +336,9 @@ impl CommandQueue {
             }
             let delivery = (status >> 1 & 0x7f) as u8;
             if let Some(waiting) = self.slots[slot].take() {
+                if slot + 1 < self.slots.len() {
+                    self.free |= 1 << slot;
+                }
                 done.push(self.collect(slot, waiting, delivery));
             }
         }
@@ -329,7 +354,7 @@ impl CommandQueue {
             output,
             ..
         } = waiting;
-        let mut bytes = vec![0; output_len.max(INLINE)];
+        let mut bytes = Answer::from_elem(0, output_len.max(INLINE));
         let (head, rest) = bytes.split_at_mut(INLINE);
         self.entries.read(slot * self.stride + 0x20, head);
         self.mailboxes.read(&output, rest);
@@ -360,7 +385,7 @@ impl CommandQueue {
         input: &mut [u8],
         output_len: usize,
         others: &mut Vec<Done>,
-    ) -> Result<Vec<u8>, MlxError> {
+    ) -> Result<Answer, MlxError> {
         let mut ticket = None;
         let mut patience = self.patience.clone();
         loop {

@@ -244,8 +244,10 @@ impl Function {
         if let Some(mut head) = View::<Input, _>::new(input.as_mut()) {
             head.set(Input::OP_MOD, variant);
         }
-        self.commands
-            .execute(opcode, input.as_mut(), output_len, &mut self.strays)
+        let answer = self
+            .commands
+            .execute(opcode, input.as_mut(), output_len, &mut self.strays)?;
+        Ok(answer.into_vec())
     }
 
     /// The PCI function.

@@ -24,7 +24,7 @@ mod registers;
 mod send;
 pub mod steering;
 
-pub use command::{CommandQueue, Done, Sent, Ticket};
+pub use command::{Answer, CommandQueue, Done, Sent, Ticket};
 pub use completion::CompletionQueue;
 pub use device::{MlxDevice, Wires, part_name};
 pub use error::{CommandStatus, MlxError};

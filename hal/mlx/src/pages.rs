@@ -3,7 +3,7 @@
 //! A function asks for some to boot, for more to initialise, and for others as it goes along,
 //! through an event. What it gives back is believed only if it has it.
 
-use crate::command::{CommandQueue, Done};
+use crate::command::{Answer, CommandQueue, Done};
 use crate::error::MlxError;
 use crate::function::FunctionId;
 use hal::pci::{DmaMemory, Iova, PAGE, PciFunction};
@@ -191,7 +191,7 @@ impl Pages {
         count: usize,
         pages: &[Iova],
         others: &mut Vec<Done>,
-    ) -> Result<Vec<u8>, MlxError> {
+    ) -> Result<Answer, MlxError> {
         let mut input = View::with_tail(ManagePagesIn::PAGES, pages.len());
         input
             .set(ManagePagesIn::FUNCTION_ID, function.0)

@@ -15,7 +15,7 @@ pub use actions::{Change, Plan, Tag};
 pub use counters::{Bulk, CounterId, Counters, Raw};
 pub use fixed::{Action, FixedGroup, NewTable, set_root};
 pub use groups::{FlowIndex, Table, TableId};
-pub use matching::{Matching, Parameters};
+pub use matching::Parameters;
 pub use operations::Operations;
 pub use rewrites::ModifyHeaderId;
 

@@ -11,6 +11,7 @@ use hal_mlx_prm::View;
 use hal_mlx_prm::command::SetAction;
 use hal_mlx_prm::context::{HeaderField, ModifyType};
 use packet::FieldId;
+use smallvec::SmallVec;
 
 /// A field's change: a [`SetAction`], as bytes.
 pub type Change = [u8; SetAction::SIZE];
@@ -30,11 +31,11 @@ pub struct Plan {
     /// VLAN tags to take off.
     pub pops: usize,
     /// VLAN tags to put on, the inner one first.
-    pub pushes: Vec<Tag>,
+    pub pushes: SmallVec<[Tag; MAX_TAGS]>,
     /// Fields to write.
-    pub changes: Vec<Change>,
+    pub changes: SmallVec<[Change; 8]>,
     /// Where copies go.
-    pub vports: Vec<VportId>,
+    pub vports: SmallVec<[VportId; 4]>,
     /// Another stage looks at the packet.
     pub goes_on: bool,
 }
@@ -58,7 +59,8 @@ impl Plan {
                 return Err("steps after a recirculation".into());
             }
             let sent = !plan.vports.is_empty();
-            if sent && !matches!(action, Action::Output(_)) {
+            // What a recirculation writes is not in the packet.
+            if sent && !matches!(action, Action::Output(_) | Action::Recirc(_)) {
                 return Err(format!(
                     "{} after an output: copies leave in one form",
                     action.name()
@@ -234,7 +236,7 @@ mod tests {
                 (0x06, 0, 6, 0x2e),
             ]
         );
-        assert_eq!(plan.vports, [VportId(2), VportId(3)]);
+        assert_eq!(plan.vports[..], [VportId(2), VportId(3)]);
     }
 
     #[test]

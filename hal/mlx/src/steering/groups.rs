@@ -4,17 +4,50 @@
 //! small one at first, larger ones as rules come. Rules never overlap with different actions, so
 //! it does not matter which group is looked through first.
 
-use hal::RuleError;
+use foldhash::fast::RandomState;
+use hal::{MatchField, RuleError};
 use hal_mlx_prm::context::TableType;
+use hashbrown::HashTable;
 use packet::FieldId;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher};
 
-/// The bits that a rule looks at, in the order of the field table, and whether its stage is among
-/// them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Shape {
-    /// Fields with their masks.
-    pub fields: Vec<(FieldId, u128)>,
+/// The bits that a rule looks at: fields with their masks, in the order of the field table. Each
+/// shape that has been seen has a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape(usize);
+
+/// All shapes that have been seen: as many as flow tables and traffic have masks for, which are few
+/// enough to be kept.
+#[derive(Default)]
+pub struct Shapes {
+    known: Vec<Vec<(FieldId, u128)>>,
+    by_bits: HashTable<usize>,
+    hasher: RandomState,
+}
+
+impl Shapes {
+    /// The shape of these fields, which are in order.
+    pub fn of(&mut self, fields: &[MatchField]) -> Shape {
+        let hash = |bits: &mut dyn Iterator<Item = (FieldId, u128)>| {
+            let mut hasher = self.hasher.build_hasher();
+            for pair in bits {
+                pair.hash(&mut hasher);
+            }
+            hasher.finish()
+        };
+        let bits = || fields.iter().map(|m| (m.field, m.mask));
+        let wanted = hash(&mut bits());
+        let same = |n: &usize| self.known[*n].iter().copied().eq(bits());
+        if let Some(n) = self.by_bits.find(wanted, same) {
+            return Shape(*n);
+        }
+        let n = self.known.len();
+        self.known.push(bits().collect());
+        let rehash = |n: &usize| hash(&mut self.known[*n].iter().copied());
+        self.by_bits.insert_unique(wanted, n, rehash);
+        Shape(n)
+    }
 }
 
 /// Number of a flow table.
@@ -72,7 +105,7 @@ pub struct Table {
     /// Its number.
     pub id: TableId,
     groups: Vec<Option<Group>>,
-    by_shape: HashMap<Shape, Vec<GroupRef>>,
+    by_shape: HashMap<Shape, Vec<GroupRef>, RandomState>,
     /// Free ranges of indices: length by begin.
     ranges: BTreeMap<u32, u32>,
 }
@@ -101,7 +134,7 @@ impl Table {
             kind,
             id,
             groups: Vec::new(),
-            by_shape: HashMap::new(),
+            by_shape: HashMap::default(),
             ranges: [(0, size)].into(),
         }
     }
@@ -112,8 +145,8 @@ impl Table {
     }
 
     /// A place for an entry of this shape.
-    pub fn pick(&mut self, shape: &Shape) -> Pick {
-        let refs = self.by_shape.get(shape).map_or(&[][..], |refs| refs);
+    pub fn pick(&mut self, shape: Shape) -> Pick {
+        let refs = self.by_shape.get(&shape).map_or(&[][..], |refs| refs);
         let mut coming = false;
         let mut refused = None;
         let mut largest = FIRST_GROUP / 2;
@@ -160,13 +193,13 @@ impl Table {
                 });
                 self.groups[at] = Some(Group {
                     state: State::Coming,
-                    shape: shape.clone(),
+                    shape,
                     first,
                     len,
                     fresh: 0,
                     free: Vec::new(),
                 });
-                let refs = self.by_shape.entry(shape.clone()).or_default();
+                let refs = self.by_shape.entry(shape).or_default();
                 refs.push(GroupRef(at));
                 Pick::Make(GroupRef(at), FlowIndex(first), FlowIndex(first + len - 1))
             }
@@ -260,17 +293,29 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn shape(n: u128) -> Shape {
-        Shape {
-            fields: vec![(FieldId::EthDst, n)],
-        }
+    fn shape(n: usize) -> Shape {
+        Shape(n)
     }
 
-    fn make(table: &mut Table, n: u128) -> (GroupRef, u32) {
-        let Pick::Make(at, first, last) = table.pick(&shape(n)) else {
+    #[test]
+    fn equal_bits_are_one_shape_whatever_they_have_to_be() {
+        let mut shapes = Shapes::default();
+        let field = |value, mask| MatchField {
+            field: FieldId::EthDst,
+            value,
+            mask,
+        };
+        let a = shapes.of(&[field(1, 0xff)]);
+        assert_eq!(shapes.of(&[field(2, 0xff)]), a);
+        assert_ne!(shapes.of(&[field(1, 0xfff)]), a);
+        assert_ne!(shapes.of(&[]), a);
+    }
+
+    fn make(table: &mut Table, n: usize) -> (GroupRef, u32) {
+        let Pick::Make(at, first, last) = table.pick(shape(n)) else {
             panic!("a group is made");
         };
-        assert_eq!(table.pick(&shape(n)), Pick::Wait);
+        assert_eq!(table.pick(shape(n)), Pick::Wait);
         table.made(at, Ok(GroupId(n as u32)));
         (at, last.0 - first.0 + 1)
     }
@@ -282,7 +327,7 @@ mod tests {
         assert_eq!(len, 64);
         let mut places = std::collections::HashSet::new();
         for _ in 0..64 {
-            let Pick::Place(at, GroupId(1), index) = table.pick(&shape(1)) else {
+            let Pick::Place(at, GroupId(1), index) = table.pick(shape(1)) else {
                 panic!("a place");
             };
             assert!(at == first && places.insert(index));
@@ -294,13 +339,13 @@ mod tests {
         assert_eq!(table.ranges, BTreeMap::new());
         // No room: the group of shape 2 has no entries and has to go; then comes the second of
         // shape 1, and with it its neighbour is one range.
-        let unmake = table.pick(&shape(3));
+        let unmake = table.pick(shape(3));
         assert_eq!(unmake, Pick::Unmake(second, GroupId(1)));
-        assert_eq!(table.pick(&shape(3)), Pick::Wait);
+        assert_eq!(table.pick(shape(3)), Pick::Wait);
         table.unmade(second);
         let (_, len) = make(&mut table, 3);
         assert_eq!(len, 64);
-        assert!(matches!(table.pick(&shape(2)), Pick::Place(at, ..) if at == third));
+        assert!(matches!(table.pick(shape(2)), Pick::Place(at, ..) if at == third));
         for index in places {
             table.give_back(first, index);
         }
@@ -311,11 +356,11 @@ mod tests {
     #[test]
     fn a_group_that_is_refused_is_told_of_once() {
         let mut table = Table::new(TableType::Fdb, TableId(1), 64);
-        let Pick::Make(at, ..) = table.pick(&shape(1)) else {
+        let Pick::Make(at, ..) = table.pick(shape(1)) else {
             panic!("a group is made");
         };
         table.made(at, Err(RuleError::TableFull));
-        assert_eq!(table.pick(&shape(1)), Pick::Refused(RuleError::TableFull));
+        assert_eq!(table.pick(shape(1)), Pick::Refused(RuleError::TableFull));
         make(&mut table, 1);
     }
 
@@ -324,9 +369,9 @@ mod tests {
         let mut table = Table::new(TableType::Fdb, TableId(1), 4);
         make(&mut table, 1);
         for _ in 0..4 {
-            assert!(matches!(table.pick(&shape(1)), Pick::Place(..)));
+            assert!(matches!(table.pick(shape(1)), Pick::Place(..)));
         }
-        assert_eq!(table.pick(&shape(1)), Pick::Full);
-        assert_eq!(table.pick(&shape(2)), Pick::Full);
+        assert_eq!(table.pick(shape(1)), Pick::Full);
+        assert_eq!(table.pick(shape(2)), Pick::Full);
     }
 }

@@ -6,12 +6,12 @@
 //! cannot be said in the NIC's words is refused, never approximated.
 
 use super::VportId;
-use hal::{DpPort, MatchField, Rule};
+use hal::{MatchField, RecircId};
 use hal_mlx_prm::context::criteria;
 use hal_mlx_prm::context::{
     MatchHeaders, MatchMisc, MatchMisc2, MatchMisc3, MatchMpls, MatchParameters,
 };
-use hal_mlx_prm::{Bits, Field, Nested, View};
+use hal_mlx_prm::{Bits, Described, Field, Nested, View};
 use packet::FieldId;
 
 /// [`MatchParameters`] with memory of its own.
@@ -20,14 +20,24 @@ pub type Parameters = View<MatchParameters, [u8; MatchParameters::SIZE]>;
 /// The register in which the stage stands that a packet has been sent on to.
 const STAGE_REGISTER: Field<MatchMisc2, u32> = MatchMisc2::METADATA_REG_C_3;
 
-/// A match in the NIC's words.
-pub struct Matching {
+/// Which side of a match is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
     /// Which bits are looked at.
-    pub mask: Parameters,
+    Mask,
     /// What they have to be.
-    pub value: Parameters,
-    /// Which sections of them there are.
-    pub sections: u8,
+    Value,
+}
+
+/// What a rule wants of its packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The stage that they were sent on to.
+    pub stage: RecircId,
+    /// Their fields.
+    pub fields: &'a [MatchField],
+    /// The vport of the port that is among them; none if the device has no such port.
+    pub ingress: Option<VportId>,
 }
 
 /// Bit of a VLAN register that says that there is a tag.
@@ -37,12 +47,47 @@ const SERVICE_TAG: u128 = 0x88a8;
 
 /// The fields of one VLAN tag.
 struct TagFields {
-    customer: fn(&mut Matching, bool),
-    service: fn(&mut Matching, bool),
-    rest: fn(&mut Matching, u128, u128),
+    customer: fn(&mut Writer<'_>, bool),
+    service: fn(&mut Writer<'_>, bool),
+    rest: fn(&mut Writer<'_>, u128, u128),
 }
 
-impl Matching {
+/// Writes one side of a match.
+struct Writer<'a> {
+    out: View<MatchParameters, &'a mut [u8]>,
+    side: Side,
+    sections: u8,
+}
+
+/// Writes one side of what a rule wants into memory that is zero; answers which sections there are.
+///
+/// # Errors
+/// What of it the NIC has no words for, the same for both sides.
+pub fn write(
+    wanted: Wanted<'_>,
+    side: Side,
+    out: View<MatchParameters, &mut [u8]>,
+) -> Result<u8, String> {
+    let mut writer = Writer {
+        out,
+        side,
+        sections: 0,
+    };
+    for field in wanted.fields {
+        writer.field(field, wanted.ingress)?;
+    }
+    let find = |f| wanted.fields.iter().find(|w| w.field == f);
+    let (first, second) = (find(FieldId::VlanTci), find(FieldId::VlanTpid));
+    writer.tag(first, second, &first_tag())?;
+    let (first, second) = (find(FieldId::Vlan2Tci), find(FieldId::Vlan2Tpid));
+    writer.tag(first, second, &second_tag())?;
+    if wanted.stage.0 != 0 {
+        writer.misc_2(STAGE_REGISTER, wanted.stage.0, u32::MAX);
+    }
+    Ok(writer.sections)
+}
+
+impl Writer<'_> {
     /// Looks at a field of the outer headers.
     fn outer<T: Bits>(&mut self, field: Field<MatchHeaders, T>, value: T, mask: T) {
         self.sections |= criteria::OUTER_HEADERS;
@@ -66,60 +111,32 @@ impl Matching {
 
     fn label<T: Bits>(&mut self, field: Field<MatchMpls, T>, value: T, mask: T) {
         self.sections |= criteria::MISC_2;
-        for (side, bits) in [(&mut self.mask, mask), (&mut self.value, value)] {
-            let mut section = side.at_mut(MatchParameters::MISC_2);
-            section
-                .at_mut(MatchMisc2::OUTER_FIRST_MPLS)
-                .set(field, bits);
-        }
+        let bits = self.pick(value, mask);
+        let mut section = self.out.at_mut(MatchParameters::MISC_2);
+        section
+            .at_mut(MatchMisc2::OUTER_FIRST_MPLS)
+            .set(field, bits);
     }
 
-    fn add<L: hal_mlx_prm::Described, T: Bits>(
+    fn add<L: Described, T: Bits>(
         &mut self,
         section: Nested<MatchParameters, L>,
         field: Field<L, T>,
         value: T,
         mask: T,
     ) {
-        self.mask.at_mut(section).set(field, mask);
-        self.value.at_mut(section).set(field, value);
+        let bits = self.pick(value, mask);
+        self.out.at_mut(section).set(field, bits);
     }
 
-    /// A rule's match. `vport_of` knows which of the device's ports has a number.
-    ///
-    /// # Errors
-    /// What of it the NIC has no words for.
-    pub fn of(
-        rule: &Rule,
-        vport_of: &dyn Fn(DpPort) -> Option<VportId>,
-    ) -> Result<Matching, String> {
-        let mut m = Matching {
-            mask: View::zeroed(),
-            value: View::zeroed(),
-            sections: 0,
-        };
-        let tags = [
-            (FieldId::VlanTci, FieldId::VlanTpid, first_tag()),
-            (FieldId::Vlan2Tci, FieldId::Vlan2Tpid, second_tag()),
-        ];
-        for wanted in &rule.matches {
-            m.field(wanted, vport_of)?;
+    fn pick<T>(&self, value: T, mask: T) -> T {
+        match self.side {
+            Side::Mask => mask,
+            Side::Value => value,
         }
-        for (control, kind, fields) in tags {
-            let find = |f| rule.matches.iter().find(|w| w.field == f);
-            m.tag(find(control), find(kind), &fields)?;
-        }
-        if rule.recirc.0 != 0 {
-            m.misc_2(STAGE_REGISTER, rule.recirc.0, u32::MAX);
-        }
-        Ok(m)
     }
 
-    fn field(
-        &mut self,
-        wanted: &MatchField,
-        vport_of: &dyn Fn(DpPort) -> Option<VportId>,
-    ) -> Result<(), String> {
+    fn field(&mut self, wanted: &MatchField, ingress: Option<VportId>) -> Result<(), String> {
         use FieldId::*;
         let MatchField { field, value, mask } = *wanted;
         let whole = mask == field.full();
@@ -132,8 +149,7 @@ impl Matching {
             PacketType if value == 0 => {}
             InPort | InPortOxm => {
                 only_whole()?;
-                let vport = u32::try_from(value).ok().and_then(|n| vport_of(DpPort(n)));
-                let vport = vport.ok_or_else(|| format!("port {value} is not the device's"))?;
+                let vport = ingress.ok_or_else(|| format!("port {value} is not the device's"))?;
                 self.misc(MatchMisc::SOURCE_PORT, vport.0, u16::MAX);
             }
             EthSrc => self.outer(MatchHeaders::SMAC, value as u64, mask as u64),
@@ -262,33 +278,37 @@ fn second_tag() -> TagFields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hal::RecircId;
 
     /// Fields with values and masks.
-    type Wanted = &'static [(FieldId, u128, u128)];
+    type Fields = &'static [(FieldId, u128, u128)];
 
-    fn rule(matches: Wanted) -> Rule {
-        let matches = matches.iter();
-        Rule {
-            recirc: RecircId(0),
-            matches: matches
-                .map(|&(field, value, mask)| MatchField { field, value, mask })
-                .collect(),
-            actions: Vec::new(),
-            resume: None,
-        }
-    }
-
-    fn said(matches: Wanted) -> Result<String, String> {
-        let vports = |p: DpPort| (p.0 == 7).then_some(VportId(3));
-        let m = Matching::of(&rule(matches), &vports)?;
-        Ok(format!("{:#x} {:?} / {:?}", m.sections, m.value, m.mask))
+    fn said(fields: Fields) -> Result<String, String> {
+        let fields = fields.iter();
+        let fields: Vec<MatchField> = fields
+            .map(|&(field, value, mask)| MatchField { field, value, mask })
+            .collect();
+        let in_port = fields.iter().find(|f| f.field == FieldId::InPort);
+        let wanted = Wanted {
+            stage: RecircId(0),
+            fields: &fields,
+            ingress: in_port.filter(|f| f.value == 7).map(|_| VportId(3)),
+        };
+        let side = |side| {
+            let mut memory = [0; MatchParameters::SIZE];
+            let out = View::new(&mut memory[..]).unwrap();
+            let sections = write(wanted, side, out)?;
+            let written: Parameters = View::new(memory).unwrap();
+            Ok::<_, String>((sections, format!("{written:?}")))
+        };
+        let (value, mask) = (side(Side::Value)?, side(Side::Mask)?);
+        assert_eq!(value.0, mask.0);
+        Ok(format!("{:#x} {} / {}", value.0, value.1, mask.1))
     }
 
     #[test]
     fn fields_have_their_words() {
         use FieldId::*;
-        let cases: [(Wanted, &str); 8] = [
+        let cases: [(Fields, &str); 8] = [
             (
                 &[(PacketType, 0, u128::MAX)],
                 "0x0 MatchParameters / MatchParameters",
@@ -355,7 +375,7 @@ mod tests {
     #[test]
     fn what_has_no_words_is_refused() {
         use FieldId::*;
-        let cases: [(Wanted, &str); 8] = [
+        let cases: [(Fields, &str); 8] = [
             (&[(InPort, 8, 0xffff)], "port 8 is not the device's"),
             (&[(InPort, 7, 0xff)], "matched only whole"),
             (&[(EthType, 0x5ff, 0xffff)], "without an EtherType"),

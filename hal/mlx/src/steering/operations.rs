@@ -19,17 +19,18 @@
 //! with the next poll.
 
 use super::counters::{CounterId, Counters, InUse, Raw};
-use super::groups::{GroupId, Pick, Shape, Table};
-use super::matching::{Matching, Parameters};
+use super::groups::{GroupId, GroupRef, Pick, Shapes, Table};
+use super::matching::{self, Side};
 use super::rewrites::{Changes, ModifyHeaderId, Rewrites, Standing};
-use super::rules::{Doing, Identity, Rules};
+use super::rules::{Doing, Matched, Rules};
 use super::{Plan, StageId, VportId};
-use crate::command::{CommandQueue, Done, Ticket as CommandTicket};
+use crate::command::{Answer, CommandQueue, Done, Ticket as CommandTicket};
 use crate::error::MlxError;
 use clock::Time;
+use foldhash::fast::RandomState;
 use hal::{
-    Completion, DpPort, Installed, LastReading, Outcome, Rule, RuleError, RuleHandle, RuleKey,
-    RuleOp, Ticket,
+    Completion, DpPort, Installed, LastReading, MatchField, Outcome, Rule, RuleError, RuleHandle,
+    RuleKey, RuleOp, Ticket,
 };
 use hal_mlx_prm::command::{
     AllocModifyHeaderContextIn, AllocModifyHeaderContextOut, CreateFlowGroupIn, CreateFlowGroupOut,
@@ -37,10 +38,11 @@ use hal_mlx_prm::command::{
     QueryFlowCounterIn, QueryFlowCounterOut, SetFlowTableEntryIn, Status,
 };
 use hal_mlx_prm::context::{
-    Destination, DestinationType, FlowContext, FlowCounterId, FlowStatistics, VlanTag, action,
-    modify_enable,
+    Destination, DestinationType, FlowContext, FlowCounterId, FlowStatistics, MatchParameters,
+    VlanTag, action, modify_enable,
 };
 use hal_mlx_prm::{Described, Opcode, View};
+use packet::FieldId;
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
 
@@ -49,10 +51,7 @@ const CHANGE: u16 = 1;
 
 /// A rule on its way in.
 struct Coming {
-    identity: Identity,
-    mask: Box<Parameters>,
-    value: Box<Parameters>,
-    sections: u8,
+    matched: Matched,
     doing: Doing,
 }
 
@@ -77,6 +76,8 @@ enum Step {
 struct Op {
     ticket: Ticket,
     key: RuleKey,
+    /// The operation of the same key that comes after it.
+    next: Option<usize>,
     /// The rule that goes.
     old: Option<RuleHandle>,
     /// The rule that has come.
@@ -98,8 +99,8 @@ enum Next {
 /// What a command is about.
 enum Purpose {
     Op(usize),
-    Group(StageId, super::groups::GroupRef),
-    NoGroup(StageId, super::groups::GroupRef),
+    Group(StageId, GroupRef),
+    NoGroup(StageId, GroupRef),
     Rewrite(Changes),
     /// Something that is no longer needed is taken away.
     Tidy,
@@ -116,10 +117,13 @@ pub struct Operations {
     pub rules: Rules,
     vports: HashMap<DpPort, VportId>,
     limit: usize,
+    shapes: Shapes,
     ops: Slab<Op>,
-    by_key: HashMap<RuleKey, VecDeque<usize>>,
+    /// The last operation of each key.
+    by_key: HashMap<RuleKey, usize, RandomState>,
     later: VecDeque<usize>,
-    purposes: HashMap<CommandTicket, Purpose>,
+    /// What the commands in flight are about, by their entry of the queue.
+    purposes: Vec<Option<(CommandTicket, Purpose)>>,
     /// Changes of fields that nobody uses, and that the device has not been told of yet.
     unused: Vec<ModifyHeaderId>,
     tickets: u64,
@@ -154,10 +158,11 @@ impl Operations {
             rules: Rules::default(),
             vports: HashMap::new(),
             limit,
+            shapes: Shapes::default(),
             ops: Slab::new(),
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             later: VecDeque::new(),
-            purposes: HashMap::new(),
+            purposes: Vec::new(),
             unused: Vec::new(),
             tickets: 0,
             coming: 0,
@@ -187,14 +192,14 @@ impl Operations {
         let id = self.ops.insert(Op {
             ticket,
             key,
+            next: None,
             old: op.handle(),
             installed: None,
             step: Some(Step::Start(op)),
         });
-        let queue = self.by_key.entry(key).or_default();
-        queue.push_back(id);
-        if queue.len() == 1 {
-            self.later.push_back(id);
+        match self.by_key.insert(key, id) {
+            Some(before) => self.ops[before].next = Some(id),
+            None => self.later.push_back(id),
         }
         ticket
     }
@@ -212,9 +217,11 @@ impl Operations {
     ) -> Result<(), MlxError> {
         self.now = now;
         for Done { ticket, result } in back.drain(..) {
-            match self.purposes.remove(&ticket) {
-                Some(Purpose::Op(id)) => self.advance(id, Some(result), commands, done)?,
-                Some(purpose) => self.came_back(purpose, result)?,
+            let of = |p: &mut (CommandTicket, Purpose)| p.0 == ticket;
+            let waiting = self.purposes.get_mut(ticket.slot);
+            match waiting.and_then(|p| p.take_if(of)) {
+                Some((_, Purpose::Op(id))) => self.advance(id, Some(result), commands, done)?,
+                Some((_, purpose)) => self.came_back(purpose, result)?,
                 None => {}
             }
         }
@@ -240,7 +247,7 @@ impl Operations {
     fn came_back(
         &mut self,
         purpose: Purpose,
-        result: Result<Vec<u8>, MlxError>,
+        result: Result<Answer, MlxError>,
     ) -> Result<(), MlxError> {
         if let Err(e) = &result
             && is_fatal(e)
@@ -284,7 +291,7 @@ impl Operations {
     fn advance(
         &mut self,
         id: usize,
-        mut answer: Option<Result<Vec<u8>, MlxError>>,
+        mut answer: Option<Result<Answer, MlxError>>,
         commands: &mut CommandQueue,
         done: &mut Vec<Completion>,
     ) -> Result<(), MlxError> {
@@ -298,7 +305,7 @@ impl Operations {
         };
         let next = loop {
             let next = match step {
-                Step::Start(op) => self.start(op, commands)?,
+                Step::Start(op) => self.start(op)?,
                 Step::Place(coming) => self.place(coming, commands)?,
                 Step::Write {
                     coming,
@@ -318,7 +325,7 @@ impl Operations {
         match next {
             Next::Go(_) => {}
             Next::Await(step, ticket) => {
-                self.purposes.insert(ticket, Purpose::Op(id));
+                self.expect(ticket, Purpose::Op(id));
                 self.ops[id].step = Some(step);
             }
             Next::Later(step) => {
@@ -327,13 +334,10 @@ impl Operations {
             }
             Next::End(outcome) => {
                 let op = self.ops.remove(id);
-                if let Some(queue) = self.by_key.get_mut(&op.key) {
-                    queue.pop_front();
-                    match queue.front() {
-                        Some(next) => self.later.push_back(*next),
-                        None => {
-                            self.by_key.remove(&op.key);
-                        }
+                match op.next {
+                    Some(next) => self.later.push_back(next),
+                    None => {
+                        self.by_key.remove(&op.key);
                     }
                 }
                 done.push(Completion {
@@ -345,7 +349,7 @@ impl Operations {
         Ok(())
     }
 
-    fn start(&mut self, op: RuleOp, commands: &mut CommandQueue) -> Result<Next, MlxError> {
+    fn start(&mut self, op: RuleOp) -> Result<Next, MlxError> {
         let old = op.handle().map(|handle| self.rules.find(handle));
         if old == Some(None) {
             return Ok(Next::End(Outcome::Failed(RuleError::Stale)));
@@ -365,52 +369,52 @@ impl Operations {
         if self.rules.len() + self.coming >= self.limit + leaving {
             return Ok(Next::End(Outcome::Failed(RuleError::TableFull)));
         }
-        let coming = match self.compile(&rule) {
+        let coming = match self.compile(rule) {
             Ok(coming) => coming,
             Err(e) => return Ok(Next::End(Outcome::Failed(e))),
         };
         self.coming += 1;
-        if let Some(changes) = &coming.doing.changes
-            && self.rewrites.acquire(changes) == Standing::Make
-        {
-            let changes = changes.clone();
-            self.make_rewrite(changes, commands)?;
-        }
         Ok(Next::Go(Step::Place(Box::new(coming))))
     }
 
-    fn compile(&mut self, rule: &Rule) -> Result<Coming, RuleError> {
-        let stage = StageId::of(rule.recirc);
+    fn compile(&mut self, rule: Rule) -> Result<Coming, RuleError> {
         let vports = &self.vports;
         let vport_of = |port: DpPort| vports.get(&port).copied();
-        let matching = Matching::of(rule, &vport_of).map_err(RuleError::Unsupported)?;
-        let plan = Plan::of(rule, &vport_of).map_err(RuleError::Unsupported)?;
-        if stage.0 >= self.stages.len() || plan.goes_on && self.stages.len() < 2 {
+        let plan = Plan::of(&rule, &vport_of).map_err(RuleError::Unsupported)?;
+        let mut fields = rule.matches;
+        fields.sort_unstable();
+        let is_port = |m: &&MatchField| matches!(m.field, FieldId::InPort | FieldId::InPortOxm);
+        let ingress = fields.iter().find(is_port);
+        let ingress = ingress.and_then(|m| vport_of(DpPort(u32::try_from(m.value).ok()?)));
+        let matched = Matched {
+            recirc: rule.recirc,
+            shape: self.shapes.of(&fields),
+            fields,
+            ingress,
+        };
+        // What the NIC has no words for is refused before anything is taken for it.
+        let mut scratch = [0; MatchParameters::SIZE];
+        if let Some(out) = View::new(&mut scratch[..]) {
+            let wanted = matched.wanted();
+            matching::write(wanted, Side::Value, out).map_err(RuleError::Unsupported)?;
+        }
+        if matched.stage().0 >= self.stages.len() || plan.goes_on && self.stages.len() < 2 {
             return Err(RuleError::Unsupported("no such stage".into()));
         }
-        let mut fields: Vec<_> = rule.matches.iter().collect();
-        fields.sort_unstable();
-        let values = fields.iter().map(|m| m.value & m.mask);
-        // The stage's number is as good as a field.
-        let values = values.chain([rule.recirc.0.into()]).collect();
-        let changes = (!plan.changes.is_empty()).then(|| Changes::from(plan.changes.as_slice()));
-        Ok(Coming {
-            identity: Identity {
-                stage,
-                shape: Shape {
-                    fields: fields.iter().map(|m| (m.field, m.mask)).collect(),
-                },
-                values,
-            },
-            mask: Box::new(matching.mask),
-            value: Box::new(matching.value),
-            sections: matching.sections,
-            doing: Doing {
-                plan,
-                changes,
-                counter: self.counters.take().ok_or(RuleError::TableFull)?,
-            },
-        })
+        let counter = self.counters.take().ok_or(RuleError::TableFull)?;
+        let changes = match plan.changes.is_empty() {
+            true => None,
+            false => Some(self.rewrites.acquire(&plan.changes)),
+        };
+        let doing = Doing {
+            pops: plan.pops,
+            pushes: plan.pushes,
+            vports: plan.vports,
+            goes_on: plan.goes_on,
+            changes,
+            counter,
+        };
+        Ok(Coming { matched, doing })
     }
 
     /// A rule that does not come after all gives back what it had taken.
@@ -443,16 +447,16 @@ impl Operations {
         if commands.room() == 0 {
             return Ok(Next::Later(Step::Place(coming)));
         }
-        let stage = coming.identity.stage;
-        let (entry, fresh) = match self.rules.entry_of(&coming.identity) {
+        let stage = coming.matched.stage();
+        let (entry, fresh) = match self.rules.entry_of(&coming.matched) {
             Some(entry) if self.rules.entries[entry].busy => {
                 return Ok(Next::Later(Step::Place(coming)));
             }
             Some(entry) => (entry, false),
-            None => match self.stages[stage.0].pick(&coming.identity.shape) {
+            None => match self.stages[stage.0].pick(coming.matched.shape) {
                 Pick::Place(at, group, index) => {
-                    let (identity, value) = (coming.identity.clone(), coming.value.clone());
-                    let entry = self.rules.add_entry(identity, value, (at, group, index));
+                    let matched = coming.matched.clone();
+                    let entry = self.rules.add_entry(matched, (at, group, index));
                     (entry, true)
                 }
                 Pick::Wait => return Ok(Next::Later(Step::Place(coming))),
@@ -498,13 +502,14 @@ impl Operations {
         commands: &mut CommandQueue,
     ) -> Result<Option<CommandTicket>, MlxError> {
         let entry = &self.rules.entries[entry];
-        let table = &self.stages[entry.identity.stage.0];
-        let plan = &doing.plan;
+        let table = &self.stages[entry.matched.stage().0];
+        let plan = doing;
         let destinations = plan.vports.len() + usize::from(plan.goes_on);
         let len = SetFlowTableEntryIn::SIZE + (destinations + 1) * Destination::SIZE;
-        self.input.clear();
-        self.input.resize(len, 0);
-        let Some(mut input) = View::<SetFlowTableEntryIn, _>::new(&mut self.input[..]) else {
+        let mut memory = std::mem::take(&mut self.input);
+        memory.clear();
+        memory.resize(len, 0);
+        let Some(mut input) = View::<SetFlowTableEntryIn, _>::new(&mut memory[..]) else {
             return Ok(None);
         };
         let (_, group, index) = entry.place;
@@ -513,7 +518,7 @@ impl Operations {
             .set(SetFlowTableEntryIn::TABLE_ID, table.id.0)
             .set(
                 SetFlowTableEntryIn::IGNORE_FLOW_LEVEL,
-                plan.goes_on && entry.identity.stage.0 > 0,
+                plan.goes_on && entry.matched.stage().0 > 0,
             )
             .set(SetFlowTableEntryIn::FLOW_INDEX, index.0);
         if change {
@@ -561,8 +566,8 @@ impl Operations {
                 .set(VlanTag::VID, tag.control & 0xfff);
         }
         context.set(FlowContext::ACTION, what);
-        let mut value = context.at_mut(FlowContext::MATCH_VALUE);
-        value.copy_from(entry.value.bytes());
+        let value = context.at_mut(FlowContext::MATCH_VALUE);
+        write_match(&entry.matched, Side::Value, value);
         let vports = plan.vports.iter();
         let vports = vports.map(|v| (DestinationType::Vport, u32::from(v.0)));
         let on = plan
@@ -577,7 +582,9 @@ impl Operations {
         if let Some(mut item) = input.item_mut(SetFlowTableEntryIn::COUNTERS, destinations) {
             item.set(FlowCounterId::FLOW_COUNTER_ID, doing.counter.id.0);
         }
-        commands.submit(Opcode::SetFlowTableEntry, &mut self.input, Output::SIZE)
+        let ticket = commands.submit(Opcode::SetFlowTableEntry, &mut memory, Output::SIZE);
+        self.input = memory;
+        ticket
     }
 
     fn written(
@@ -586,13 +593,13 @@ impl Operations {
         coming: Box<Coming>,
         entry: usize,
         fresh: bool,
-        answer: Option<Result<Vec<u8>, MlxError>>,
+        answer: Option<Result<Answer, MlxError>>,
     ) -> Result<Next, MlxError> {
         self.rules.entries[entry].busy = false;
         if let Some(Err(e)) = answer {
             if fresh && let Some(gone) = self.rules.drop_entry(entry) {
                 let (at, _, index) = gone.place;
-                self.stages[gone.identity.stage.0].give_back(at, index);
+                self.stages[gone.matched.stage().0].give_back(at, index);
             }
             return Ok(self.abandon(coming.doing, refused(&e)));
         }
@@ -616,7 +623,7 @@ impl Operations {
         &mut self,
         slot: usize,
         written: bool,
-        answer: Option<Result<Vec<u8>, MlxError>>,
+        answer: Option<Result<Answer, MlxError>>,
         commands: &mut CommandQueue,
     ) -> Result<Next, MlxError> {
         let again = Step::Unwrite { slot, written };
@@ -658,7 +665,7 @@ impl Operations {
             && let Some(gone) = self.rules.drop_entry(number)
         {
             let (at, _, index) = gone.place;
-            self.stages[gone.identity.stage.0].give_back(at, index);
+            self.stages[gone.matched.stage().0].give_back(at, index);
         }
         self.release(held.doing.changes);
         Ok(Next::Go(Step::Read(held.doing.counter)))
@@ -670,7 +677,7 @@ impl Operations {
         commands: &mut CommandQueue,
     ) -> Result<Option<CommandTicket>, MlxError> {
         let entry = &self.rules.entries[entry];
-        let table = &self.stages[entry.identity.stage.0];
+        let table = &self.stages[entry.matched.stage().0];
         let mut input = View::<DeleteFlowTableEntryIn, _>::zeroed();
         input
             .set(DeleteFlowTableEntryIn::TABLE_TYPE, table.kind as u8)
@@ -684,7 +691,7 @@ impl Operations {
         &mut self,
         id: usize,
         mut counter: InUse,
-        answer: Option<Result<Vec<u8>, MlxError>>,
+        answer: Option<Result<Answer, MlxError>>,
         commands: &mut CommandQueue,
     ) -> Result<Next, MlxError> {
         let Some(answer) = answer else {
@@ -710,6 +717,14 @@ impl Operations {
         }))
     }
 
+    /// Remembers what a command is about.
+    fn expect(&mut self, ticket: CommandTicket, purpose: Purpose) {
+        if self.purposes.len() <= ticket.slot {
+            self.purposes.resize_with(ticket.slot + 1, || None);
+        }
+        self.purposes[ticket.slot] = Some((ticket, purpose));
+    }
+
     /// Sends a command whose answer concerns more than one operation. There is room: who sends has
     /// looked, and takes no more than one place.
     fn send<L: Described, B: AsRef<[u8]> + AsMut<[u8]>>(
@@ -723,7 +738,7 @@ impl Operations {
         let len = opcode.output().size;
         let ticket = commands.submit(opcode, input.as_mut(), len)?;
         if let Some(ticket) = ticket {
-            self.purposes.insert(ticket, purpose);
+            self.expect(ticket, purpose);
         }
         Ok(ticket.is_some())
     }
@@ -731,21 +746,21 @@ impl Operations {
     fn make_group(
         &mut self,
         coming: &Coming,
-        at: super::groups::GroupRef,
+        at: GroupRef,
         (first, last): (u32, u32),
         commands: &mut CommandQueue,
     ) -> Result<(), MlxError> {
-        let stage = coming.identity.stage;
+        let stage = coming.matched.stage();
         let table = &self.stages[stage.0];
         let mut input = View::<CreateFlowGroupIn, _>::zeroed();
         input
             .set(CreateFlowGroupIn::TABLE_TYPE, table.kind as u8)
             .set(CreateFlowGroupIn::TABLE_ID, table.id.0)
             .set(CreateFlowGroupIn::START_FLOW_INDEX, first)
-            .set(CreateFlowGroupIn::END_FLOW_INDEX, last)
-            .set(CreateFlowGroupIn::MATCH_CRITERIA_ENABLE, coming.sections);
-        let mut mask = input.at_mut(CreateFlowGroupIn::MATCH_CRITERIA);
-        mask.copy_from(coming.mask.bytes());
+            .set(CreateFlowGroupIn::END_FLOW_INDEX, last);
+        let mask = input.at_mut(CreateFlowGroupIn::MATCH_CRITERIA);
+        let sections = write_match(&coming.matched, Side::Mask, mask);
+        input.set(CreateFlowGroupIn::MATCH_CRITERIA_ENABLE, sections);
         self.send(
             Opcode::CreateFlowGroup,
             input,
@@ -848,6 +863,11 @@ impl Operations {
         self.coming = 0;
         last
     }
+}
+
+/// Writes one side of a match that was found to have words when its rule came.
+fn write_match(matched: &Matched, side: Side, out: View<MatchParameters, &mut [u8]>) -> u8 {
+    matching::write(matched.wanted(), side, out).unwrap_or_default()
 }
 
 /// The first reading of an answer.

@@ -1,6 +1,7 @@
 //! Changes of header fields, which entries refer to by number: each list exists once.
 
 use super::Change;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub enum Standing {
 /// All lists of changes of a device.
 #[derive(Default)]
 pub struct Rewrites {
-    lists: HashMap<Changes, Rewrite>,
+    lists: HashMap<Changes, Rewrite, RandomState>,
 }
 
 impl Rewrites {
@@ -52,22 +53,22 @@ impl Rewrites {
         self.lists.len()
     }
 
-    /// One more rule uses a list. The answer is [`Standing::Make`] for the first.
-    pub fn acquire(&mut self, changes: &Changes) -> Standing {
-        match self.lists.get_mut(changes) {
-            Some(rewrite) => {
+    /// One more rule uses a list.
+    pub fn acquire(&mut self, changes: &[Change]) -> Changes {
+        if let Some((list, _)) = self.lists.get_key_value(changes) {
+            let list = list.clone();
+            if let Some(rewrite) = self.lists.get_mut(changes) {
                 rewrite.users += 1;
-                self.standing(changes)
             }
-            None => {
-                let rewrite = Rewrite {
-                    state: State::Coming,
-                    users: 1,
-                };
-                self.lists.insert(changes.clone(), rewrite);
-                Standing::Make
-            }
+            return list;
         }
+        let list = Changes::from(changes);
+        let rewrite = Rewrite {
+            state: State::Unasked,
+            users: 1,
+        };
+        self.lists.insert(list.clone(), rewrite);
+        list
     }
 
     /// Where a list stands that somebody uses.
@@ -133,18 +134,23 @@ mod tests {
     fn equal_lists_exist_once_and_go_with_their_last_user() {
         let mut rewrites = Rewrites::default();
         let (a, b): (Changes, Changes) = ([[1; 8]].into(), [[2; 8]].into());
-        assert_eq!(rewrites.acquire(&a), Standing::Make);
-        assert_eq!(rewrites.acquire(&a), Standing::Wait);
+        rewrites.acquire(&*a);
+        assert_eq!(rewrites.standing(&a), Standing::Make);
+        rewrites.asked(&a, true);
+        rewrites.acquire(&*a);
+        assert_eq!(rewrites.standing(&a), Standing::Wait);
         let id = ModifyHeaderId(7);
         assert!(rewrites.made(&a, Ok(id)));
-        assert_eq!(rewrites.acquire(&a), Standing::There(id));
-        assert_eq!(rewrites.acquire(&b), Standing::Make);
+        assert!(Arc::ptr_eq(&rewrites.acquire(&*a), &rewrites.acquire(&*a)));
+        assert_eq!(rewrites.standing(&a), Standing::There(id));
+        rewrites.acquire(&*b);
         assert!(rewrites.made(&b, Err("full".into())));
         assert_eq!(rewrites.standing(&b), Standing::Refused("full".into()));
         assert_eq!((rewrites.len(), rewrites.all()), (2, vec![id]));
         assert_eq!(rewrites.release(&b), None);
-        assert_eq!(rewrites.release(&a), None);
-        assert_eq!(rewrites.release(&a), None);
+        for _ in 0..3 {
+            assert_eq!(rewrites.release(&a), None);
+        }
         assert_eq!(rewrites.release(&a), Some(id));
         assert_eq!(rewrites.len(), 0);
         assert!(!rewrites.made(&a, Ok(id)));

@@ -4,45 +4,80 @@
 //! entries it takes, so those share one, which does what the newest of them says. When that one
 //! goes, the one before it is what the entry does again.
 
+use super::actions::Tag;
 use super::counters::InUse;
 use super::groups::{FlowIndex, GroupId, GroupRef, Shape};
-use super::matching::Parameters;
+use super::matching::Wanted;
 use super::rewrites::Changes;
-use super::{Plan, StageId};
-use hal::{RuleHandle, RuleKey};
+use super::{StageId, VportId};
+use foldhash::fast::RandomState;
+use hal::{MatchField, RecircId, RuleHandle, RuleKey};
+use hashbrown::HashTable;
 use slab::Slab;
-use std::collections::HashMap;
+use smallvec::SmallVec;
+use std::hash::{BuildHasher, Hash, Hasher};
 
-/// What makes an entry's match: equal identities are equal matches.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// The stage.
-    pub stage: StageId,
-    /// The bits.
+/// What an entry matches.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// The stage that packets were sent on to.
+    pub recirc: RecircId,
+    /// The bits that it looks at.
     pub shape: Shape,
-    /// What they have to be, in the shape's order.
-    pub values: Vec<u128>,
+    /// Its fields, in the order of the field table.
+    pub fields: Vec<MatchField>,
+    /// The vport of the port that is among them.
+    pub ingress: Option<VportId>,
+}
+
+impl Matched {
+    /// The table that it belongs to.
+    pub fn stage(&self) -> StageId {
+        StageId::of(self.recirc)
+    }
+
+    /// What it wants of packets.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            stage: self.recirc,
+            fields: &self.fields,
+            ingress: self.ingress,
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = u128> {
+        self.fields.iter().map(|m| m.value & m.mask)
+    }
+
+    fn equals(&self, other: &Matched) -> bool {
+        self.recirc == other.recirc && self.shape == other.shape && self.values().eq(other.values())
+    }
 }
 
 /// An entry in the NIC.
 pub struct Entry {
     /// What it matches.
-    pub identity: Identity,
-    /// The match in the NIC's words.
-    pub value: Box<Parameters>,
+    pub matched: Matched,
     /// Where it is.
     pub place: (GroupRef, GroupId, FlowIndex),
     /// Its rules, the newest last; by slot.
-    pub rules: Vec<usize>,
+    pub rules: SmallVec<[usize; 1]>,
     /// A command is about it.
     pub busy: bool,
+    hash: u64,
 }
 
 /// What an entry does for a rule.
 #[derive(Clone)]
 pub struct Doing {
-    /// The steps.
-    pub plan: Plan,
+    /// VLAN tags to take off.
+    pub pops: usize,
+    /// VLAN tags to put on, the inner one first.
+    pub pushes: SmallVec<[Tag; 2]>,
+    /// Where copies go.
+    pub vports: SmallVec<[VportId; 4]>,
+    /// Another stage looks at the packet.
+    pub goes_on: bool,
     /// Its changes of fields, if there are any.
     pub changes: Option<Changes>,
     /// What counts it.
@@ -68,7 +103,8 @@ pub struct Rules {
     generations: Vec<u32>,
     /// Entries in the NIC, and such that are on their way.
     pub entries: Slab<Entry>,
-    by_identity: HashMap<Identity, usize>,
+    by_match: HashTable<usize>,
+    hasher: RandomState,
 }
 
 impl Rules {
@@ -89,38 +125,42 @@ impl Rules {
         self.slots.get(slot)
     }
 
-    /// A rule.
-    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Held> {
-        self.slots.get_mut(slot)
+    fn hash(&self, matched: &Matched) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        matched.recirc.hash(&mut hasher);
+        matched.shape.hash(&mut hasher);
+        matched.values().for_each(|value| value.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The entry of this match.
-    pub fn entry_of(&self, identity: &Identity) -> Option<usize> {
-        self.by_identity.get(identity).copied()
+    pub fn entry_of(&self, matched: &Matched) -> Option<usize> {
+        let same = |n: &usize| self.entries[*n].matched.equals(matched);
+        self.by_match.find(self.hash(matched), same).copied()
     }
 
     /// An entry that is on its way: it has no rule yet and is busy.
-    pub fn add_entry(
-        &mut self,
-        identity: Identity,
-        value: Box<Parameters>,
-        place: (GroupRef, GroupId, FlowIndex),
-    ) -> usize {
+    pub fn add_entry(&mut self, matched: Matched, place: (GroupRef, GroupId, FlowIndex)) -> usize {
+        let hash = self.hash(&matched);
         let number = self.entries.insert(Entry {
-            identity: identity.clone(),
-            value,
+            matched,
             place,
-            rules: Vec::new(),
+            rules: SmallVec::new(),
             busy: true,
+            hash,
         });
-        self.by_identity.insert(identity, number);
+        let entries = &self.entries;
+        self.by_match
+            .insert_unique(hash, number, |n| entries[*n].hash);
         number
     }
 
     /// An entry is not in the NIC.
     pub fn drop_entry(&mut self, number: usize) -> Option<Entry> {
         let entry = self.entries.try_remove(number)?;
-        self.by_identity.remove(&entry.identity);
+        if let Ok(found) = self.by_match.find_entry(entry.hash, |n| *n == number) {
+            found.remove();
+        }
         Some(entry)
     }
 
@@ -180,6 +220,6 @@ impl Rules {
             *generation = generation.wrapping_add(1);
         }
         self.entries.clear();
-        self.by_identity.clear();
+        self.by_match.clear();
     }
 }
