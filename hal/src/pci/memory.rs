@@ -1,10 +1,10 @@
 //! Memory that a process and a device, or two processes, have in common.
 //!
 //! The other side may write at any time, so nothing here lends a reference to the bytes: they are
-//! copied in and out, word by word where words are aligned, so that a word is never torn. What
-//! orders one access against another are [`SharedMemory::load_be32`] (acquire) and
-//! [`SharedMemory::store_be32`] (release): what was written before the store is there for whoever
-//! has loaded what it stored.
+//! copied in and out. What is copied while the other side writes is some mixture of old and new.
+//! What orders one access against another are [`SharedMemory::load_be32`] (acquire) and
+//! [`SharedMemory::store_be32`] (release), whose words are never torn: what was written before the
+//! store is there for whoever has loaded what it stored.
 #![allow(unsafe_code)]
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -12,8 +12,8 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 struct Mapping {
     map: MmapRaw,
@@ -132,24 +132,10 @@ impl SharedMemory {
     #[inline]
     pub fn read(&self, at: usize, out: &mut [u8]) {
         let from = self.place(at, out.len());
-        let head = from.align_offset(8).min(out.len());
-        let (head_out, rest) = out.split_at_mut(head);
-        for (i, b) in head_out.iter_mut().enumerate() {
-            // SAFETY: inside of the mapping (`place`), which lives as long as `self`; bytes may
-            // change under us, which an atomic allows.
-            *b = unsafe { AtomicU8::from_ptr(from.add(i)) }.load(Relaxed);
-        }
-        let (words, tail) = rest.as_chunks_mut::<8>();
-        let done = head + words.len() * 8;
-        for (i, word) in words.iter_mut().enumerate() {
-            // SAFETY: as above, and aligned: `head` bytes lead to a multiple of 8.
-            let word_at = unsafe { AtomicU64::from_ptr(from.add(head + i * 8).cast()) };
-            *word = word_at.load(Relaxed).to_ne_bytes();
-        }
-        for (i, b) in tail.iter_mut().enumerate() {
-            // SAFETY: as above.
-            *b = unsafe { AtomicU8::from_ptr(from.add(done + i)) }.load(Relaxed);
-        }
+        // SAFETY: all of it is inside of the mapping (`place`), which lives as long as `self`. Who
+        // writes it meanwhile has it mapped elsewhere: no reference of this process exists, and any
+        // bytes are good bytes.
+        unsafe { std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
     }
 
     /// Copies bytes in.
@@ -159,24 +145,8 @@ impl SharedMemory {
     #[inline]
     pub fn write(&self, at: usize, bytes: &[u8]) {
         let to = self.place(at, bytes.len());
-        let head = to.align_offset(8).min(bytes.len());
-        let (first, rest) = bytes.split_at(head);
-        for (i, b) in first.iter().enumerate() {
-            // SAFETY: inside of the mapping (`place`), which lives as long as `self`; others may
-            // look on, which an atomic allows.
-            unsafe { AtomicU8::from_ptr(to.add(i)) }.store(*b, Relaxed);
-        }
-        let (words, tail) = rest.as_chunks::<8>();
-        let done = head + words.len() * 8;
-        for (i, word) in words.iter().enumerate() {
-            // SAFETY: as above, and aligned: `head` bytes lead to a multiple of 8.
-            let word_at = unsafe { AtomicU64::from_ptr(to.add(head + i * 8).cast()) };
-            word_at.store(u64::from_ne_bytes(*word), Relaxed);
-        }
-        for (i, b) in tail.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { AtomicU8::from_ptr(to.add(done + i)) }.store(*b, Relaxed);
-        }
+        // SAFETY: as in `read`.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
     }
 
     /// Writes zeros.
@@ -184,13 +154,9 @@ impl SharedMemory {
     /// # Panics
     /// If there is not room for all.
     pub fn clear(&self, at: usize, len: usize) {
-        const ZEROS: [u8; 4096] = [0; 4096];
-        let mut done = 0;
-        while done < len {
-            let n = (len - done).min(ZEROS.len());
-            self.write(at + done, &ZEROS[..n]);
-            done += n;
-        }
+        let to = self.place(at, len);
+        // SAFETY: as in `read`.
+        unsafe { to.write_bytes(0, len) };
     }
 
     #[inline]

@@ -52,16 +52,16 @@ const CHANGE: u16 = 1;
 /// A rule on its way in.
 struct Coming {
     matched: Matched,
-    doing: Doing,
+    doing: Box<Doing>,
 }
 
 /// Where an operation stands.
 enum Step {
     Start(RuleOp),
-    Place(Box<Coming>),
+    Place(Coming),
     /// The entry is being written; `fresh` if there was none of its match.
     Write {
-        coming: Box<Coming>,
+        doing: Box<Doing>,
         entry: usize,
         fresh: bool,
     },
@@ -308,10 +308,10 @@ impl Operations {
                 Step::Start(op) => self.start(op)?,
                 Step::Place(coming) => self.place(coming, commands)?,
                 Step::Write {
-                    coming,
+                    doing,
                     entry,
                     fresh,
-                } => self.written(id, coming, entry, fresh, answer.take())?,
+                } => self.written(id, *doing, entry, fresh, answer.take())?,
                 Step::Unwrite { slot, written } => {
                     self.unwrite(slot, written, answer.take(), commands)?
                 }
@@ -374,7 +374,7 @@ impl Operations {
             Err(e) => return Ok(Next::End(Outcome::Failed(e))),
         };
         self.coming += 1;
-        Ok(Next::Go(Step::Place(Box::new(coming))))
+        Ok(Next::Go(Step::Place(coming)))
     }
 
     fn compile(&mut self, rule: Rule) -> Result<Coming, RuleError> {
@@ -414,22 +414,21 @@ impl Operations {
             changes,
             counter,
         };
-        Ok(Coming { matched, doing })
+        Ok(Coming {
+            matched,
+            doing: Box::new(doing),
+        })
     }
 
     /// A rule that does not come after all gives back what it had taken.
-    fn abandon(&mut self, doing: Doing, error: RuleError) -> Next {
+    fn abandon(&mut self, doing: &Doing, error: RuleError) -> Next {
         self.coming -= 1;
         self.counters.give_back_unused(doing.counter);
-        self.release(doing.changes);
+        self.release(doing.changes.as_ref());
         Next::End(Outcome::Failed(error))
     }
 
-    fn place(
-        &mut self,
-        coming: Box<Coming>,
-        commands: &mut CommandQueue,
-    ) -> Result<Next, MlxError> {
+    fn place(&mut self, coming: Coming, commands: &mut CommandQueue) -> Result<Next, MlxError> {
         if let Some(changes) = &coming.doing.changes {
             match self.rewrites.standing(changes) {
                 Standing::There(_) => {}
@@ -440,7 +439,7 @@ impl Operations {
                     return Ok(Next::Later(Step::Place(coming)));
                 }
                 Standing::Refused(why) => {
-                    return Ok(self.abandon(coming.doing, RuleError::Fault(why)));
+                    return Ok(self.abandon(&coming.doing, RuleError::Fault(why)));
                 }
             }
         }
@@ -448,16 +447,16 @@ impl Operations {
             return Ok(Next::Later(Step::Place(coming)));
         }
         let stage = coming.matched.stage();
-        let (entry, fresh) = match self.rules.entry_of(&coming.matched) {
+        let (entry, doing, fresh) = match self.rules.entry_of(&coming.matched) {
             Some(entry) if self.rules.entries[entry].busy => {
                 return Ok(Next::Later(Step::Place(coming)));
             }
-            Some(entry) => (entry, false),
+            Some(entry) => (entry, coming.doing, false),
             None => match self.stages[stage.0].pick(coming.matched.shape) {
                 Pick::Place(at, group, index) => {
-                    let matched = coming.matched.clone();
-                    let entry = self.rules.add_entry(matched, (at, group, index));
-                    (entry, true)
+                    let place = (at, group, index);
+                    let entry = self.rules.add_entry(coming.matched, place);
+                    (entry, coming.doing, true)
                 }
                 Pick::Wait => return Ok(Next::Later(Step::Place(coming))),
                 Pick::Make(at, first, last) => {
@@ -475,14 +474,14 @@ impl Operations {
                     self.send(Opcode::DestroyFlowGroup, input, purpose, commands)?;
                     return Ok(Next::Later(Step::Place(coming)));
                 }
-                Pick::Refused(why) => return Ok(self.abandon(coming.doing, why)),
-                Pick::Full => return Ok(self.abandon(coming.doing, RuleError::TableFull)),
+                Pick::Refused(why) => return Ok(self.abandon(&coming.doing, why)),
+                Pick::Full => return Ok(self.abandon(&coming.doing, RuleError::TableFull)),
             },
         };
         self.rules.entries[entry].busy = true;
-        let ticket = self.write(entry, &coming.doing, !fresh, commands)?;
+        let ticket = self.write(entry, &doing, !fresh, commands)?;
         let step = Step::Write {
-            coming,
+            doing,
             entry,
             fresh,
         };
@@ -590,7 +589,7 @@ impl Operations {
     fn written(
         &mut self,
         id: usize,
-        coming: Box<Coming>,
+        doing: Doing,
         entry: usize,
         fresh: bool,
         answer: Option<Result<Answer, MlxError>>,
@@ -601,11 +600,11 @@ impl Operations {
                 let (at, _, index) = gone.place;
                 self.stages[gone.matched.stage().0].give_back(at, index);
             }
-            return Ok(self.abandon(coming.doing, refused(&e)));
+            return Ok(self.abandon(&doing, refused(&e)));
         }
         self.coming -= 1;
         let op = &mut self.ops[id];
-        let handle = self.rules.hold(op.key, entry, coming.doing);
+        let handle = self.rules.hold(op.key, entry, doing);
         op.installed = Some(handle);
         Ok(match op.old.and_then(|old| self.rules.find(old)) {
             Some(slot) => Next::Go(Step::Unwrite {
@@ -667,7 +666,7 @@ impl Operations {
             let (at, _, index) = gone.place;
             self.stages[gone.matched.stage().0].give_back(at, index);
         }
-        self.release(held.doing.changes);
+        self.release(held.doing.changes.as_ref());
         Ok(Next::Go(Step::Read(held.doing.counter)))
     }
 
@@ -792,9 +791,9 @@ impl Operations {
         Ok(())
     }
 
-    fn release(&mut self, changes: Option<Changes>) {
+    fn release(&mut self, changes: Option<&Changes>) {
         self.unused
-            .extend(changes.and_then(|changes| self.rewrites.release(&changes)));
+            .extend(changes.and_then(|changes| self.rewrites.release(changes)));
     }
 
     /// Takes readings of counters: packets and bytes by number.

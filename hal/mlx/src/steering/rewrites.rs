@@ -134,16 +134,16 @@ mod tests {
     fn equal_lists_exist_once_and_go_with_their_last_user() {
         let mut rewrites = Rewrites::default();
         let (a, b): (Changes, Changes) = ([[1; 8]].into(), [[2; 8]].into());
-        rewrites.acquire(&*a);
+        rewrites.acquire(&a);
         assert_eq!(rewrites.standing(&a), Standing::Make);
         rewrites.asked(&a, true);
-        rewrites.acquire(&*a);
+        rewrites.acquire(&a);
         assert_eq!(rewrites.standing(&a), Standing::Wait);
         let id = ModifyHeaderId(7);
         assert!(rewrites.made(&a, Ok(id)));
-        assert!(Arc::ptr_eq(&rewrites.acquire(&*a), &rewrites.acquire(&*a)));
+        assert!(Arc::ptr_eq(&rewrites.acquire(&a), &rewrites.acquire(&a)));
         assert_eq!(rewrites.standing(&a), Standing::There(id));
-        rewrites.acquire(&*b);
+        rewrites.acquire(&b);
         assert!(rewrites.made(&b, Err("full".into())));
         assert_eq!(rewrites.standing(&b), Standing::Refused("full".into()));
         assert_eq!((rewrites.len(), rewrites.all()), (2, vec![id]));
