@@ -503,3 +503,159 @@ impl Transport for VfioUser {
         Ok(HandedOver::Descriptors(vec![socket]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::JoinHandle;
+
+    /// A message as a peer writes it.
+    fn message(number: u16, command: Command, flags: u32, error: u32, body: &[u8]) -> Vec<u8> {
+        Body::default()
+            .u16(number)
+            .u16(command as u16)
+            .u32((HEADER + body.len()) as u32)
+            .u32(flags)
+            .u32(error)
+            .bytes(body)
+            .0
+    }
+
+    /// A peer that takes each request and answers it with the next of these bytes; what it has been
+    /// told, at the end.
+    fn peer(stale: usize, answers: Vec<Vec<u8>>) -> (VfioUser, JoinHandle<Vec<u8>>) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let way = VfioUser::over("vfio-user:test", ours, stale).unwrap();
+        let peer = std::thread::spawn(move || {
+            let mut told = Vec::new();
+            for answer in answers {
+                let mut head = [0; HEADER];
+                if theirs.read_exact(&mut head).is_err() {
+                    break;
+                }
+                told.extend(head);
+                let mut body = vec![0; u32_at(&head, 4) as usize - HEADER];
+                theirs.read_exact(&mut body).unwrap();
+                theirs.write_all(&answer).unwrap();
+            }
+            drop(theirs.shutdown(std::net::Shutdown::Write));
+            let _ = theirs.read_to_end(&mut told);
+            told
+        });
+        (way, peer)
+    }
+
+    /// What a reset comes to with this answer, and the one after it.
+    fn resets(answer: Vec<u8>) -> (Result<(), PciError>, Result<(), PciError>) {
+        let fine = message(1, Command::Reset, FLAG_REPLY, 0, &[]);
+        let (way, peer) = peer(0, vec![answer, fine]);
+        let both = (way.reset(), way.reset());
+        drop(way);
+        peer.join().unwrap();
+        both
+    }
+
+    #[test]
+    fn a_refusal_is_told_and_the_next_request_is_heard() {
+        let error = rustix::io::Errno::BUSY.raw_os_error() as u32;
+        let refusal = message(0, Command::Reset, FLAG_REPLY | FLAG_ERROR, error, &[]);
+        let (first, second) = resets(refusal);
+        let said = first.unwrap_err().to_string();
+        assert!(
+            said.starts_with("vfio-user:test: reset: Device or resource busy"),
+            "{said}"
+        );
+        assert_eq!(second, Ok(()));
+        let unnamed = message(0, Command::Reset, FLAG_REPLY | FLAG_ERROR, 0, &[]);
+        let said = resets(unnamed).0.unwrap_err().to_string();
+        assert_eq!(said, "vfio-user:test: reset: refused");
+    }
+
+    #[test]
+    fn after_an_answer_to_something_else_nothing_is_asked_any_more() {
+        let mut long = message(0, Command::Reset, FLAG_REPLY, 0, &[]);
+        long[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+        let mut short = long.clone();
+        short[4..8].copy_from_slice(&3u32.to_ne_bytes());
+        let cases = [
+            (message(7, Command::Reset, FLAG_REPLY, 0, &[]), "message 7"),
+            (message(0, Command::DmaMap, FLAG_REPLY, 0, &[]), "command 2"),
+            (long, "4294967295 bytes"),
+            (short, "3 bytes"),
+        ];
+        for (answer, word) in cases {
+            let (first, second) = resets(answer);
+            for gone in [first, second] {
+                let gone = gone.unwrap_err();
+                assert!(matches!(gone, PciError::Gone { .. }), "{gone}");
+                assert!(gone.to_string().contains(word), "{gone}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_goes_in_the_middle_of_an_answer_is_gone() {
+        let (way, peer) = peer(0, vec![vec![1, 2, 3]]);
+        let gone = way.reset().unwrap_err().to_string();
+        assert!(gone.contains("closed the connection"), "{gone}");
+        drop(way);
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn a_short_answer_or_one_about_something_else_is_no_answer() {
+        let told = |at: u64, region: u32, count: u32| {
+            Body::default().u64(at).u32(region).u32(count).u32(5).0
+        };
+        let read = |body: Vec<u8>| {
+            let answer = message(0, Command::RegionRead, FLAG_REPLY, 0, &body);
+            let (way, peer) = peer(0, vec![answer]);
+            let mut out = [0; 4];
+            let result = way.read_bar(0, 8, &mut out);
+            drop(way);
+            peer.join().unwrap();
+            result.map(|()| u32::from_ne_bytes(out))
+        };
+        assert_eq!(read(told(8, 0, 4)), Ok(5));
+        for body in [
+            told(8, 0, 4)[..18].to_vec(),
+            told(12, 0, 4),
+            told(8, 1, 4),
+            told(8, 0, 8),
+        ] {
+            let gone = read(body).unwrap_err();
+            assert!(matches!(gone, PciError::Gone { .. }), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_wants_to_read_memory_is_told_that_it_cannot() {
+        // Command 11: the peer would read memory through us.
+        let mut asks = message(3, Command::RegionRead, 0, 0, &[0; 16]);
+        asks[2] = 11;
+        let fine = message(0, Command::Reset, FLAG_REPLY, 0, &[]);
+        let (way, peer) = peer(0, vec![[asks, fine].concat()]);
+        assert_eq!(way.reset(), Ok(()));
+        drop(way);
+        let told = peer.join().unwrap();
+        let refusal = &told[HEADER..];
+        assert_eq!(refusal[..4], [3, 0, 11, 0]);
+        assert_eq!(u32_at(refusal, 8), FLAG_REPLY | FLAG_ERROR);
+        assert_eq!(
+            u32_at(refusal, 12),
+            rustix::io::Errno::NOTSUP.raw_os_error() as u32
+        );
+    }
+
+    #[test]
+    fn an_adopter_passes_over_answers_to_its_predecessor() {
+        let old = message(41, Command::DmaMap, FLAG_REPLY, 0, &[]);
+        let ours = message(0x8000, Command::Reset, FLAG_REPLY, 0, &[]);
+        let (way, peer) = peer(STALE_REPLIES, vec![[old.clone(), ours].concat(), old]);
+        assert_eq!(way.reset(), Ok(()));
+        // Once one of its own has come, all must be its own.
+        assert!(matches!(way.reset(), Err(PciError::Gone { .. })));
+        drop(way);
+        peer.join().unwrap();
+    }
+}
