@@ -7,7 +7,7 @@
 //!            Bar, DmaMemory, Interrupt
 //! ```
 //!
-//! A driver sees [`PciFunction`] and cannot tell what is behind it. Whoever plays a function
+//! A driver sees [`PciFunction`] and cannot tell what is behind it; [`open`] finds one by its name. Whoever plays a function
 //! implements [`Endpoint`].
 //!
 //! Memory that the function may reach is a type, [`DmaMemory`]: as long as it is mapped it can be
@@ -17,6 +17,7 @@
 //! A function can change hands without being reset: [`PciFunction::hand_over`] gives what another
 //! process needs ([`Handover`]), and [`PciFunction::adopt`] goes on from there.
 
+mod address;
 mod bar;
 mod dma;
 mod endpoint;
@@ -26,10 +27,13 @@ mod in_process;
 mod interrupt;
 mod iova;
 mod memory;
+mod sysfs;
 mod transport;
+mod vfio;
 mod vfio_user;
 
-pub use bar::Bar;
+pub use address::{BadAddress, PciAddress, open};
+pub use bar::{Bar, RegisterMap};
 pub use dma::DmaMemory;
 pub use endpoint::{BarFault, Endpoint};
 pub use error::PciError;
@@ -37,7 +41,9 @@ pub use function::{Handover, HandoverRegion, PciFunction};
 pub use interrupt::Interrupt;
 pub use iova::Iova;
 pub use memory::SharedMemory;
+pub use sysfs::{IommuGroup, Sysfs, SysfsFunction, VFIO_PCI};
 pub use transport::{HandedOver, Transport};
+pub use vfio::Vfio;
 pub use vfio_user::VfioUser;
 
 /// A page, as device and host agree on it, bytes.

@@ -1,9 +1,31 @@
 //! Registers.
 #![allow(unsafe_code)]
 
-use super::{PciError, SharedMemory, Transport};
+use super::{PciError, Transport};
+use memmap2::{MmapOptions, MmapRaw};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+
+/// A BAR as memory of this process. It stays mapped, and the device open, as long as this lives.
+pub struct RegisterMap(MmapRaw);
+
+impl RegisterMap {
+    /// Maps a BAR: `len` bytes, from `offset` on in the device's file, both whole pages. Whoever does
+    /// sees to it that the function lets memory accesses through from now on: one that it does not
+    /// let through would end the process.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new(device: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<RegisterMap> {
+        let map = MmapOptions::new()
+            .offset(offset)
+            .len(len)
+            .map_raw(&device)?;
+        Ok(RegisterMap(map))
+    }
+}
 
 /// The registers behind a BAR. Words are big-endian, as ConnectX has them; the device sees
 /// accesses in the order in which they were made, after all that was written to memory before.
@@ -12,7 +34,7 @@ pub struct Bar {
     transport: Arc<dyn Transport>,
     index: u8,
     len: u64,
-    mapped: Option<SharedMemory>,
+    mapped: Option<Arc<RegisterMap>>,
 }
 
 impl Bar {
@@ -26,8 +48,16 @@ impl Bar {
                 "there is none",
             ));
         }
+        let mapped = transport.map_bar(index)?;
+        if let Some(map) = &mapped
+            && (map.0.len() as u64) < len
+        {
+            let what = format!("BAR {index}");
+            let why = format!("{:#x} bytes of {len:#x} are mapped", map.0.len());
+            return Err(PciError::refused(transport.address(), what, why));
+        }
         Ok(Bar {
-            mapped: transport.map_bar(index)?,
+            mapped: mapped.map(Arc::new),
             transport,
             index,
             len,
@@ -56,7 +86,7 @@ impl Bar {
         Ok(self
             .mapped
             .as_ref()
-            .map(|m| m.as_ptr().wrapping_add(at as usize)))
+            .map(|m| m.0.as_mut_ptr().wrapping_add(at as usize)))
     }
 
     /// Reads a word. All ones is also what a device answers that is no longer there.
@@ -66,8 +96,9 @@ impl Bar {
     #[inline]
     pub fn read_be32(&self, at: u64) -> Result<u32, PciError> {
         let value = match self.mapped(at, 4)? {
-            // SAFETY: `mapped` has seen that the word is inside of the BAR, whose mapping has the
-            // BAR's length, and aligned; a register is only accessed whole.
+            // SAFETY: `mapped` has seen that the word is aligned and inside of the BAR, and `open` that
+            // all of the BAR is mapped; the mapping lives as long as `self`. There are no references
+            // to it: registers are only accessed whole, and volatile.
             Some(place) => unsafe { place.cast::<u32>().read_volatile() }.to_ne_bytes(),
             None => {
                 let mut bytes = [0; 4];
@@ -119,5 +150,109 @@ impl Bar {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::HandedOver;
+    use super::super::{Iova, PAGE, SharedMemory};
+    use super::*;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    /// A way to one BAR of a page, which is memory, mapped or not.
+    struct Page {
+        memory: SharedMemory,
+        mapped: usize,
+    }
+
+    impl Transport for Page {
+        fn address(&self) -> &str {
+            "test"
+        }
+        fn read_config(&self, _: u16, _: &mut [u8]) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn write_config(&self, _: u16, _: &[u8]) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn bar_len(&self, _: u8) -> Result<u64, PciError> {
+            Ok(PAGE as u64)
+        }
+        fn map_bar(&self, _: u8) -> Result<Option<RegisterMap>, PciError> {
+            if self.mapped == 0 {
+                return Ok(None);
+            }
+            let map = RegisterMap::new(self.memory.fd().as_fd(), 0, self.mapped);
+            map.map(Some).map_err(|e| PciError::gone("test", e))
+        }
+        fn read_bar(&self, _: u8, at: u64, out: &mut [u8]) -> Result<(), PciError> {
+            self.memory.read(at as usize, out);
+            Ok(())
+        }
+        fn write_bar(&self, _: u8, at: u64, data: &[u8]) -> Result<(), PciError> {
+            self.memory.write(at as usize, data);
+            Ok(())
+        }
+        fn iova_ranges(&self) -> Result<Vec<(u64, u64)>, PciError> {
+            Ok(Vec::new())
+        }
+        fn map(&self, _: Iova, _: &SharedMemory) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn unmap(&self, _: Iova, _: usize) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn interrupt_count(&self) -> Result<usize, PciError> {
+            Ok(0)
+        }
+        fn set_interrupts(&self, _: Vec<OwnedFd>) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn reset(&self) -> Result<(), PciError> {
+            Ok(())
+        }
+        fn hand_over(self: Arc<Self>) -> Result<HandedOver, PciError> {
+            Ok(HandedOver::Way(self))
+        }
+    }
+
+    #[test]
+    fn registers_are_the_same_mapped_and_not() {
+        for mapped in [0, PAGE] {
+            let memory = SharedMemory::new("bar", PAGE).unwrap();
+            let page = Page {
+                memory: memory.clone(),
+                mapped,
+            };
+            let bar = Bar::open(Arc::new(page), 0).unwrap();
+            bar.write_be32(0xffc, 0x0102_0304).unwrap();
+            bar.write_be64(0x10, 0x0102_0304_0506_0708).unwrap();
+            // Not a multiple of 8: in two halves.
+            bar.write_be64(0x24, 0x1112_1314_1516_1718).unwrap();
+            let mut seen = [0; 8];
+            for (at, first) in [(0x10, 1), (0x24, 0x11)] {
+                memory.read(at, &mut seen);
+                assert!(
+                    seen.iter().copied().eq(first..first + 8),
+                    "{mapped} {seen:?}"
+                );
+            }
+            assert_eq!(bar.read_be32(0xffc), Ok(0x0102_0304));
+            assert_eq!(bar.read_be32(0x28), Ok(0x1516_1718));
+            for at in [0x1000, 0xffe, u64::MAX - 3] {
+                assert!(bar.read_be32(at).is_err() && bar.write_be32(at, 0).is_err());
+            }
+            assert!(bar.write_be64(0xffc, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn a_bar_that_is_not_all_mapped_is_refused() {
+        let page = Page {
+            memory: SharedMemory::new("bar", PAGE).unwrap(),
+            mapped: PAGE / 2,
+        };
+        assert!(Bar::open(Arc::new(page), 0).is_err());
     }
 }

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Offset of the command register in configuration space, and its bits for memory accesses and
 /// bus mastering (PCI Local Bus Specification 3.0, §6.2.2).
 const COMMAND: u16 = 4;
-const MEMORY_AND_MASTER: u16 = 0b110;
+const MEMORY: u16 = 0b010;
+const MASTER: u16 = 0b100;
 
 /// A PCI function; clones are the same one.
 #[derive(Clone)]
@@ -130,7 +131,8 @@ impl PciFunction {
         self.0.transport.write_config(at, data)
     }
 
-    /// Lets the function answer to memory accesses and reach memory itself, or ends that.
+    /// Lets the function answer to memory accesses and reach memory itself, or ends the latter:
+    /// its registers can be read until the end.
     ///
     /// # Errors
     /// The function is gone or refuses.
@@ -139,8 +141,8 @@ impl PciFunction {
         self.read_config(COMMAND, &mut command)?;
         let bits = u16::from_le_bytes(command);
         let bits = match on {
-            true => bits | MEMORY_AND_MASTER,
-            false => bits & !MEMORY_AND_MASTER,
+            true => bits | MEMORY | MASTER,
+            false => bits & !MASTER,
         };
         self.write_config(COMMAND, &bits.to_le_bytes())
     }
@@ -153,6 +155,10 @@ impl PciFunction {
         let mut ids = [0; 4];
         self.read_config(0, &mut ids)?;
         let [a, b, c, d] = ids;
+        if ids == [0xff; 4] {
+            let what = "its configuration space reads as all ones";
+            return Err(PciError::gone(self.address(), what));
+        }
         Ok((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])))
     }
 
@@ -433,6 +439,12 @@ mod tests {
         assert!(function.bar(1).is_err());
         function.set_master(true).unwrap();
         assert_eq!(lock(&ledger.config)[4], 6);
+        function.set_master(false).unwrap();
+        assert_eq!(lock(&ledger.config)[4], 2);
+        lock(&ledger.config)[..4].copy_from_slice(&[0xb3, 0x15, 0x17, 0x10]);
+        assert_eq!(function.ids(), Ok((0x15b3, 0x1017)));
+        lock(&ledger.config)[..4].fill(0xff);
+        assert!(matches!(function.ids(), Err(PciError::Gone { .. })));
         let interrupts = function.interrupts(2).unwrap();
         assert!(!interrupts[1].take());
         let vectors = lock(&ledger.vectors);

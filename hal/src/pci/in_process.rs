@@ -1,7 +1,7 @@
 //! The shortest way: to a function that the same process plays.
 
 use super::transport::HandedOver;
-use super::{Endpoint, Iova, PciError, SharedMemory, Transport};
+use super::{Endpoint, Iova, PciError, RegisterMap, SharedMemory, Transport};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl Transport for InProcess {
         Ok(self.endpoint.bar_len(bar))
     }
 
-    fn map_bar(&self, _: u8) -> Result<Option<SharedMemory>, PciError> {
+    fn map_bar(&self, _: u8) -> Result<Option<RegisterMap>, PciError> {
         Ok(None)
     }
 

@@ -1,6 +1,6 @@
 //! The way to a function.
 
-use super::{Iova, PciError, SharedMemory};
+use super::{Iova, PciError, RegisterMap, SharedMemory};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ pub trait Transport: Send + Sync {
     /// The function is gone or refuses.
     fn bar_len(&self, bar: u8) -> Result<u64, PciError>;
 
-    /// A BAR that can be had as memory of this process: registers, not [`SharedMemory`]. None =
-    /// each access goes through [`Transport::read_bar`] and [`Transport::write_bar`].
+    /// A BAR that can be had as memory of this process, all of it. None = each access goes through
+    /// [`Transport::read_bar`] and [`Transport::write_bar`].
     ///
     /// # Errors
     /// The function is gone or refuses.
-    fn map_bar(&self, bar: u8) -> Result<Option<SharedMemory>, PciError>;
+    fn map_bar(&self, bar: u8) -> Result<Option<RegisterMap>, PciError>;
 
     /// Reads registers, 4 or 8 bytes.
     ///

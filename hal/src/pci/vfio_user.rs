@@ -10,7 +10,7 @@
 //! messages is told that this is not supported.
 
 use super::transport::HandedOver;
-use super::{Iova, PciError, SharedMemory, Transport};
+use super::{Iova, PciError, RegisterMap, SharedMemory, Transport};
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
     sendmsg,
@@ -438,7 +438,7 @@ impl Transport for VfioUser {
         Ok(u64_at(&reply, 16))
     }
 
-    fn map_bar(&self, _: u8) -> Result<Option<SharedMemory>, PciError> {
+    fn map_bar(&self, _: u8) -> Result<Option<RegisterMap>, PciError> {
         Ok(None)
     }
 
