@@ -19,6 +19,7 @@
 
 mod address;
 mod bar;
+mod config;
 mod dma;
 mod endpoint;
 mod error;
@@ -34,6 +35,7 @@ mod vfio_user;
 
 pub use address::{BadAddress, PciAddress, open};
 pub use bar::{Bar, RegisterMap};
+pub use config::{ConfigSpace, capability_name};
 pub use dma::DmaMemory;
 pub use endpoint::{BarFault, Endpoint};
 pub use error::PciError;
