@@ -6,6 +6,7 @@ mod actions;
 mod counters;
 mod fixed;
 mod groups;
+mod layers;
 mod matching;
 mod operations;
 mod rewrites;

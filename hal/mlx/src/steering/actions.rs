@@ -6,6 +6,7 @@
 //! it cannot, it is refused.
 
 use super::VportId;
+use super::layers::Layers;
 use hal::{Action, DpPort, RecircId, ResumeId, Rule};
 use hal_mlx_prm::View;
 use hal_mlx_prm::command::SetAction;
@@ -50,10 +51,7 @@ impl Plan {
     /// What of it an entry cannot do.
     pub fn of(rule: &Rule, vport_of: &dyn Fn(DpPort) -> Option<VportId>) -> Result<Plan, String> {
         let mut plan = Plan::default();
-        let v6 = rule
-            .matches
-            .iter()
-            .any(|m| m.field == FieldId::EthType && m.value == 0x86dd && m.mask == m.field.full());
+        let layers = Layers::of(&rule.matches);
         for action in &rule.actions {
             if plan.goes_on {
                 return Err("steps after a recirculation".into());
@@ -75,7 +73,7 @@ impl Plan {
                     }
                     plan.vports.push(vport);
                 }
-                Action::Set { field, value, mask } => plan.set(*field, *value, *mask, v6)?,
+                Action::Set { field, value, mask } => plan.set(*field, *value, *mask, layers)?,
                 Action::PopVlan => plan.pop()?,
                 Action::PushVlan { tpid, tci } => plan.push(*tpid, *tci)?,
                 Action::Recirc(id) => plan.go_on(*id, rule.resume)?,
@@ -106,7 +104,16 @@ impl Plan {
         Ok(())
     }
 
-    fn set(&mut self, field: FieldId, value: u128, mask: u128, v6: bool) -> Result<(), String> {
+    fn set(
+        &mut self,
+        field: FieldId,
+        value: u128,
+        mask: u128,
+        layers: Layers,
+    ) -> Result<(), String> {
+        if !layers.have(field) {
+            return Err(format!("{field} is written and its header not matched"));
+        }
         use HeaderField as F;
         let words: &[(F, u32)] = match field {
             // Fields and the lowest of the bits that go to each.
@@ -126,7 +133,7 @@ impl Plan {
                 (F::OutDipv6_63_32, 32),
                 (F::OutDipv6_31_0, 0),
             ],
-            FieldId::IpTtl if v6 => &[(F::OutIpv6Hoplimit, 0)],
+            FieldId::IpTtl if layers.is_ipv6() => &[(F::OutIpv6Hoplimit, 0)],
             FieldId::IpTtl => &[(F::OutIpTtl, 0)],
             FieldId::IpDscp => &[(F::OutIpDscp, 2)],
             FieldId::TcpSrc => &[(F::OutTcpSport, 0)],
@@ -288,6 +295,8 @@ mod tests {
             (vec![push.clone(), push.clone(), push], "more than 2"),
             (vec![Action::PopVlan; 3], "more than 2"),
             (vec![set(FieldId::ArpOp, 1, 1)], "is not written"),
+            (vec![set(FieldId::Ipv6Src, 1, 1)], "header not matched"),
+            (vec![set(FieldId::TcpSrc, 1, 1)], "header not matched"),
             (vec![Action::Truncate(20)], "no trunc"),
             (
                 vec![Action::Userspace(UserCookie::SlowPath(hal::SlowPath::Stp))],

@@ -6,6 +6,7 @@
 //! cannot be said in the NIC's words is refused, never approximated.
 
 use super::VportId;
+use super::layers::Layers;
 use hal::{MatchField, RecircId};
 use hal_mlx_prm::context::criteria;
 use hal_mlx_prm::context::{
@@ -73,8 +74,12 @@ pub fn write(
         side,
         sections: 0,
     };
-    for field in wanted.fields {
-        writer.field(field, wanted.ingress)?;
+    let layers = Layers::of(wanted.fields);
+    for wish in wanted.fields {
+        if !layers.have(wish.field) {
+            return Err(format!("{} without the header that has it", wish.field));
+        }
+        writer.field(wish, wanted.ingress)?;
     }
     let find = |f| wanted.fields.iter().find(|w| w.field == f);
     let (first, second) = (find(FieldId::VlanTci), find(FieldId::VlanTpid));
@@ -308,7 +313,7 @@ mod tests {
     #[test]
     fn fields_have_their_words() {
         use FieldId::*;
-        let cases: [(Fields, &str); 8] = [
+        let cases: [(Fields, &str); 9] = [
             (
                 &[(PacketType, 0, u128::MAX)],
                 "0x0 MatchParameters / MatchParameters",
@@ -341,29 +346,44 @@ mod tests {
             ),
             (
                 &[
+                    (EthType, 0x800, 0xffff),
                     (Ipv4Dst, 0x0a00_0000, 0xff00_0000),
                     (IpFrag, 0, 3),
                     (IpDscp, 0x20, 0xfc),
                 ],
-                "0x1 MatchParameters { OUTER_HEADERS: MatchHeaders { IP_DSCP: 0x8, DST_IP: 0xa000000 } \
-                 } / MatchParameters { OUTER_HEADERS: MatchHeaders { IP_DSCP: 0x3f, FRAG: 0x1, DST_IP: \
-                 0xff000000 } }",
+                "0x1 MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0x800, IP_DSCP: 0x8, \
+                 DST_IP: 0xa000000 } } / MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: \
+                 0xffff, IP_DSCP: 0x3f, FRAG: 0x1, DST_IP: 0xff000000 } }",
             ),
             (
                 &[
+                    (EthType, 0x800, 0xffff),
+                    (IpProto, 17, 0xff),
                     (UdpDst, 53, 0xffff),
-                    (TcpFlags, 2, 0x1ff),
+                ],
+                "0x1 MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0x800, IP_PROTOCOL: 0x11, \
+                 UDP_DPORT: 0x35 } } / MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0xffff, \
+                 IP_PROTOCOL: 0xff, UDP_DPORT: 0xffff } }",
+            ),
+            (
+                &[
+                    (EthType, 0x800, 0xffff),
+                    (IpProto, 1, 0xff),
                     (Icmpv4Type, 8, 0xff),
                 ],
-                "0x11 MatchParameters { OUTER_HEADERS: MatchHeaders { TCP_FLAGS: 0x2, UDP_DPORT: 0x35 \
+                "0x11 MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0x800, IP_PROTOCOL: 0x1 \
                  }, MISC_3: MatchMisc3 { ICMP_TYPE: 0x8 } } / MatchParameters { OUTER_HEADERS: \
-                 MatchHeaders { TCP_FLAGS: 0x1ff, UDP_DPORT: 0xffff }, MISC_3: MatchMisc3 { ICMP_TYPE: \
+                 MatchHeaders { ETHERTYPE: 0xffff, IP_PROTOCOL: 0xff }, MISC_3: MatchMisc3 { ICMP_TYPE: \
                  0xff } }",
             ),
             (
-                &[(MplsLabel, 5, 0xfffff), (MplsBos, 1, 1)],
-                "0x8 MatchParameters { MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { LABEL: 0x5, \
-                 BOS: 0x1 } } } / MatchParameters { MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { \
+                &[
+                    (EthType, 0x8847, 0xffff),
+                    (MplsLabel, 5, 0xfffff),
+                    (MplsBos, 1, 1),
+                ],
+                "0x9 MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0x8847 }, MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { LABEL: 0x5, \
+                 BOS: 0x1 } } } / MatchParameters { OUTER_HEADERS: MatchHeaders { ETHERTYPE: 0xffff }, MISC_2: MatchMisc2 { OUTER_FIRST_MPLS: MatchMpls { \
                  LABEL: 0xfffff, BOS: 0x1 } } }",
             ),
         ];
@@ -375,7 +395,7 @@ mod tests {
     #[test]
     fn what_has_no_words_is_refused() {
         use FieldId::*;
-        let cases: [(Fields, &str); 8] = [
+        let cases: [(Fields, &str); 10] = [
             (&[(InPort, 8, 0xffff)], "port 8 is not the device's"),
             (&[(InPort, 7, 0xff)], "matched only whole"),
             (&[(EthType, 0x5ff, 0xffff)], "without an EtherType"),
@@ -385,7 +405,15 @@ mod tests {
                 &[(VlanTci, 0x1064, 0xffff), (VlanTpid, 0x9100, 0xffff)],
                 "0x9100",
             ),
-            (&[(IpFrag, 3, 3)], "fragments"),
+            (&[(EthType, 0x86dd, 0xffff), (IpFrag, 3, 3)], "fragments"),
+            (
+                &[(EthType, 0x806, 0xffff), (IpProto, 6, 0xff)],
+                "without the header",
+            ),
+            (
+                &[(EthType, 0x800, 0xffff), (TcpSrc, 6, 0xff)],
+                "without the header",
+            ),
             (&[(ArpOp, 1, 0xff)], "is not matched"),
         ];
         for (matches, word) in cases {
