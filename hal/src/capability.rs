@@ -25,6 +25,9 @@ pub struct TableCapabilities {
     pub set_masked: FieldSet,
     /// Steps a rule, nested ones included.
     pub max_actions: usize,
+    /// All copies of a packet leave in one form: after an output come only outputs, and at the end
+    /// perhaps a recirculation.
+    pub single_form: bool,
 }
 
 /// What a device can do.
@@ -118,6 +121,7 @@ impl TableCapabilities {
         cost: &mut Cost,
     ) -> Result<usize, Reason> {
         let mut count = actions.len();
+        let mut sent = false;
         for action in actions {
             if matches!(action, Action::Userspace(_)) {
                 return Err(Reason::SlowPath);
@@ -125,6 +129,11 @@ impl TableCapabilities {
             if !self.actions.contains(action.name()) {
                 return Err(Reason::Action(action.name()));
             }
+            let alike = matches!(action, Action::Output(_) | Action::Recirc(_));
+            if self.single_form && sent && !alike {
+                return Err(Reason::SecondForm(action.name()));
+            }
+            sent |= matches!(action, Action::Output(_));
             match action {
                 Action::Output(port) if !has_port(*port) => {
                     return Err(Reason::EgressPort(*port));
@@ -144,5 +153,39 @@ impl TableCapabilities {
             }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_one_form_takes_no_change_after_an_output() {
+        let table = TableCapabilities {
+            actions: ["output", "pop_vlan", "recirc"].into(),
+            max_actions: 8,
+            single_form: true,
+            ..TableCapabilities::default()
+        };
+        let device = Capabilities {
+            tables: vec![table.clone(), table],
+            resume_bits: 32,
+            ..Capabilities::default()
+        };
+        let check = |actions: Vec<Action>| {
+            let rule = Rule {
+                recirc: crate::RecircId(0),
+                matches: Vec::new(),
+                actions,
+                resume: None,
+            };
+            device.check(&rule, &|_| true).map(|_| ())
+        };
+        let (out, pop) = (|n| Action::Output(DpPort(n)), Action::PopVlan);
+        let on = Action::Recirc(crate::RecircId(1));
+        assert_eq!(check(vec![pop.clone(), out(1), out(2), on]), Ok(()));
+        let refused = check(vec![out(1), pop, out(2)]);
+        assert_eq!(refused, Err(Reason::SecondForm("pop_vlan")));
     }
 }

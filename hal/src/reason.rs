@@ -36,6 +36,8 @@ pub enum Reason {
         /// How many the device takes.
         limit: usize,
     },
+    /// The device sends all copies in one form, and this step comes after an output.
+    SecondForm(&'static str),
     /// The device has no stage for recirculated packets, or no room to say where a miss resumes.
     NoResume,
     /// A flow before this one is not in the same device.
@@ -79,6 +81,7 @@ impl Reason {
             Reason::Action(_) => "action",
             Reason::SetField(_) => "set-field",
             Reason::TooManyActions { .. } => "too-many-actions",
+            Reason::SecondForm(_) => "second-form",
             Reason::NoResume => "no-resume",
             Reason::Predecessor => "predecessor",
             Reason::SlowPath => "slow-path",
@@ -98,7 +101,7 @@ impl Reason {
             Reason::IngressPort(p) | Reason::EgressPort(p) => Some(format!("port {p}")),
             Reason::Field(f) | Reason::FieldMask(f) | Reason::SetField(f) => Some(f.to_string()),
             Reason::Unnamed { word, bits } => Some(format!("word {word}, {bits:#x}")),
-            Reason::Action(a) => Some((*a).into()),
+            Reason::Action(a) | Reason::SecondForm(a) => Some((*a).into()),
             Reason::TooManyActions { limit, .. } => Some(format!("{limit} actions")),
             Reason::TableFull { limit } => Some(format!("{limit} rules")),
             Reason::TooSlow { threshold, .. } => Some(format!("{threshold} packets/s")),
@@ -120,6 +123,7 @@ impl Reason {
             Reason::Action(_) => "use actions that the device has (offload/show)",
             Reason::SetField(_) => "rewrite only fields that the device can write (offload/show)",
             Reason::TooManyActions { .. } => "use fewer actions",
+            Reason::SecondForm(_) => "change packets before their first output, or not at all",
             Reason::NoResume => "avoid recirculation, or use a device that can resume a miss",
             Reason::Predecessor => "make the flow before this one fit the same device",
             Reason::SlowPath => "stop sending every packet to the controller or the daemon",
@@ -151,6 +155,12 @@ impl fmt::Display for Reason {
             Reason::SetField(x) => write!(f, "the NIC cannot write {x}"),
             Reason::TooManyActions { have, limit } => {
                 write!(f, "{have} actions, and the NIC takes {limit}")
+            }
+            Reason::SecondForm(a) => {
+                write!(
+                    f,
+                    "the NIC sends all copies alike, and {a} follows an output"
+                )
             }
             Reason::NoResume => write!(f, "the NIC cannot say where a miss resumes"),
             Reason::Predecessor => write!(f, "the flow before it is not in the NIC"),

@@ -122,6 +122,8 @@ pub struct Stage {
     pub set: Vec<&'static str>,
     /// Actions a rule.
     pub max_actions: usize,
+    /// All copies of a packet leave in one form.
+    pub single_form: bool,
 }
 
 fn names(fields: &FieldSet) -> Vec<&'static str> {
@@ -137,6 +139,7 @@ impl Stage {
             set_masked: names(&table.set_masked),
             set: names(&table.set),
             max_actions: table.max_actions,
+            single_form: table.single_form,
         }
     }
 }
@@ -280,7 +283,14 @@ impl DeviceReport {
             let matched = fields(&stage.match_masked, &stage.match_exact);
             line(format!("    match: {matched}"));
             let (actions, most) = (list(&stage.actions), stage.max_actions);
-            line(format!("    actions: {actions}; at most {most} a rule"));
+            let alike = if stage.single_form {
+                ", copies all alike"
+            } else {
+                ""
+            };
+            line(format!(
+                "    actions: {actions}; at most {most} a rule{alike}"
+            ));
             line(format!(
                 "    set: {}",
                 fields(&stage.set_masked, &stage.set)

@@ -223,6 +223,7 @@ impl Steering {
             set_masked: set,
             max_actions: usize::from(fdb.get(FlowTableProperties::MAX_MODIFY_HEADER_ACTIONS))
                 .max(8),
+            single_form: true,
         };
         let log_table_size = fdb.get(FlowTableProperties::LOG_MAX_FT_SIZE).min(20);
         let counters = u32::from(general.get(GeneralCapability::MAX_FLOW_COUNTER_31_16)) << 16

@@ -106,6 +106,7 @@ fn full() -> TableCapabilities {
         set: WRITABLE.into(),
         set_masked: WRITABLE.into(),
         max_actions: 256,
+        single_form: false,
     }
 }
 
@@ -127,6 +128,7 @@ fn basic() -> TableCapabilities {
         set: [EthSrc, EthDst, Ipv4Src, Ipv4Dst].into(),
         set_masked: FieldSet::new(),
         max_actions: 16,
+        single_form: false,
     }
 }
 
@@ -139,5 +141,6 @@ fn tiny() -> TableCapabilities {
         set: FieldSet::new(),
         set_masked: FieldSet::new(),
         max_actions: 1,
+        single_form: false,
     }
 }

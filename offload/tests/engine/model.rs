@@ -366,6 +366,7 @@ pub fn capabilities(rules: usize, queue: usize) -> Capabilities {
         set: [FieldId::PktMark].into(),
         set_masked: FieldSet::new(),
         max_actions: 3,
+        single_form: false,
     };
     Capabilities {
         tables: vec![table.clone(), table],
