@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-const RULES: u32 = 200_000;
+/// Rules that come and go together, and how often.
+const RULES: u32 = 1000;
+const ROUNDS: u32 = 300;
 
 /// Answers every command with zeros.
 #[derive(Default)]
@@ -121,6 +123,32 @@ fn rule(n: u32) -> Rule {
     }
 }
 
+/// What operations of one kind have taken.
+#[derive(Default)]
+struct Taken {
+    count: u64,
+    /// Of the driver's own.
+    nanos: u64,
+    commands: u64,
+    bytes: u64,
+    doorbells: u64,
+}
+
+impl Taken {
+    fn tell(&self, what: &str) {
+        let each = |n: u64| n as f64 / self.count as f64;
+        let own = self.nanos / self.count;
+        println!(
+            "{what:8} {own:5} ns of driver work a rule, {:9} rules/s a core; {:.2} commands, {} bytes, \
+             {:.3} doorbells a rule",
+            1_000_000_000 / own.max(1),
+            each(self.commands),
+            self.bytes / self.count,
+            each(self.doorbells),
+        );
+    }
+}
+
 struct Bench {
     operations: Operations,
     commands: CommandQueue,
@@ -129,20 +157,13 @@ struct Bench {
 }
 
 impl Bench {
-    /// Submits operations and polls until all are done; the driver's own nanoseconds each.
-    fn run(&mut self, what: &str, ops: Vec<RuleOp>) -> Vec<Completion> {
-        let count = ops.len() as u64;
+    /// Submits operations and polls until all are done.
+    fn run(&mut self, ops: Vec<RuleOp>, taken: &mut Taken) -> Vec<Completion> {
+        taken.count += ops.len() as u64;
         let before = (self.device.nanos.load(Relaxed), self.commands.sent);
         let (mut back, mut done) = (Vec::new(), Vec::with_capacity(ops.len()));
         let begun = Instant::now();
         for op in ops {
-            while self.operations.in_flight() >= 1024 {
-                self.commands.poll(&mut back).unwrap();
-                let now = self.clock.now();
-                self.operations
-                    .poll(&mut self.commands, &mut back, now, &mut done)
-                    .unwrap();
-            }
             self.operations.submit(op);
         }
         while self.operations.in_flight() > 0 {
@@ -154,16 +175,11 @@ impl Bench {
         }
         let spent = begun.elapsed().as_nanos() as u64;
         let device = self.device.nanos.load(Relaxed) - before.0;
-        let own = spent.saturating_sub(device) / count;
+        taken.nanos += spent.saturating_sub(device);
         let sent = self.commands.sent;
-        println!(
-            "{what:8} {own:5} ns of driver work a rule, {:9} rules/s a core; {:.2} commands, {} bytes, \
-             {:.3} doorbells a rule",
-            1_000_000_000 / own.max(1),
-            (sent.commands - before.1.commands) as f64 / count as f64,
-            (sent.bytes - before.1.bytes) / count,
-            (sent.doorbells - before.1.doorbells) as f64 / count as f64,
-        );
+        taken.commands += sent.commands - before.1.commands;
+        taken.bytes += sent.bytes - before.1.bytes;
+        taken.doorbells += sent.doorbells - before.1.doorbells;
         done
     }
 }
@@ -191,25 +207,30 @@ fn main() {
         clock,
     };
     let key = |n: u32| RuleKey(n.into());
-    let adds = (0..RULES).map(|n| RuleOp::Add {
-        key: key(n),
-        rule: rule(n),
-    });
-    let done = bench.run("add", adds.collect());
-    let handles: Vec<RuleHandle> = done
-        .iter()
-        .filter_map(|c| match &c.outcome {
-            Outcome::Installed(installed) => Some(installed.handle),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(handles.len(), RULES as usize);
-    let removes = handles
-        .iter()
-        .enumerate()
-        .map(|(n, handle)| RuleOp::Remove {
-            key: key(n as u32),
-            handle: *handle,
+    let (mut added, mut removed) = (Taken::default(), Taken::default());
+    for _ in 0..ROUNDS {
+        let adds = (0..RULES).map(|n| RuleOp::Add {
+            key: key(n),
+            rule: rule(n),
         });
-    bench.run("remove", removes.collect());
+        let done = bench.run(adds.collect(), &mut added);
+        let handles: Vec<RuleHandle> = done
+            .iter()
+            .filter_map(|c| match &c.outcome {
+                Outcome::Installed(installed) => Some(installed.handle),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(handles.len(), RULES as usize);
+        let removes = handles
+            .iter()
+            .enumerate()
+            .map(|(n, handle)| RuleOp::Remove {
+                key: key(n as u32),
+                handle: *handle,
+            });
+        bench.run(removes.collect(), &mut removed);
+    }
+    added.tell("add");
+    removed.tell("remove");
 }

@@ -89,7 +89,13 @@ impl Mailboxes {
             self.free
                 .extend((first..first + MAILBOX_CHUNK).rev().map(MailboxId));
         }
-        Ok(self.free.drain(self.free.len() - count..).collect())
+        let mut taken = Chain::new();
+        while taken.len() < count
+            && let Some(id) = self.free.pop()
+        {
+            taken.push(id);
+        }
+        Ok(taken)
     }
 
     /// Chains mailboxes and fills them with as much of `data` as there is.

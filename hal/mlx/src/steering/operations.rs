@@ -21,7 +21,7 @@
 use super::counters::{CounterId, Counters, InUse, Raw};
 use super::groups::{GroupId, GroupRef, Pick, Shapes, Table};
 use super::matching::{self, Side};
-use super::rewrites::{Changes, ModifyHeaderId, Rewrites, Standing};
+use super::rewrites::{ModifyHeaderId, RewriteRef, Rewrites, Standing};
 use super::rules::{Doing, Matched, Rules};
 use super::{Plan, StageId, VportId};
 use crate::command::{Answer, CommandQueue, Done, Ticket as CommandTicket};
@@ -101,7 +101,7 @@ enum Purpose {
     Op(usize),
     Group(StageId, GroupRef),
     NoGroup(StageId, GroupRef),
-    Rewrite(Changes),
+    Rewrite(RewriteRef),
     /// Something that is no longer needed is taken away.
     Tidy,
 }
@@ -115,7 +115,8 @@ pub struct Operations {
     pub rewrites: Rewrites,
     /// What is held.
     pub rules: Rules,
-    vports: HashMap<DpPort, VportId>,
+    /// Few, so that looking through them is fastest.
+    vports: Vec<(DpPort, VportId)>,
     limit: usize,
     shapes: Shapes,
     ops: Slab<Op>,
@@ -156,7 +157,7 @@ impl Operations {
             counters,
             rewrites: Rewrites::default(),
             rules: Rules::default(),
-            vports: HashMap::new(),
+            vports: Vec::new(),
             limit,
             shapes: Shapes::default(),
             ops: Slab::new(),
@@ -173,10 +174,9 @@ impl Operations {
 
     /// Tells which number the datapath has given to a vport. None takes it away.
     pub fn bind(&mut self, vport: VportId, number: Option<DpPort>) {
-        self.vports.retain(|_, v| *v != vport);
-        if let Some(number) = number {
-            self.vports.insert(number, vport);
-        }
+        self.vports
+            .retain(|(n, v)| *v != vport && Some(*n) != number);
+        self.vports.extend(number.map(|number| (number, vport)));
     }
 
     /// Operations that have not completed.
@@ -267,17 +267,13 @@ impl Operations {
                 result?;
                 self.stages[stage.0].unmade(at);
             }
-            Purpose::Rewrite(changes) => {
+            Purpose::Rewrite(list) => {
                 let id = result.map_err(|e| e.to_string()).map(|out| {
                     let out = View::<AllocModifyHeaderContextOut, _>::new(out);
-                    let id =
-                        out.map_or(0, |v| v.get(AllocModifyHeaderContextOut::MODIFY_HEADER_ID));
-                    ModifyHeaderId(id)
+                    let field = AllocModifyHeaderContextOut::MODIFY_HEADER_ID;
+                    ModifyHeaderId(out.map_or(0, |v| v.get(field)))
                 });
-                let made = id.clone().ok();
-                if !self.rewrites.made(&changes, id) {
-                    self.unused.extend(made);
-                }
+                self.unused.extend(self.rewrites.made(list, id));
             }
             Purpose::Tidy => {
                 if let Err(e) = result {
@@ -379,7 +375,10 @@ impl Operations {
 
     fn compile(&mut self, rule: Rule) -> Result<Coming, RuleError> {
         let vports = &self.vports;
-        let vport_of = |port: DpPort| vports.get(&port).copied();
+        let vport_of = |port: DpPort| {
+            let mut bound = vports.iter();
+            bound.find(|(n, _)| *n == port).map(|(_, vport)| *vport)
+        };
         let plan = Plan::of(&rule, &vport_of).map_err(RuleError::Unsupported)?;
         let mut fields = rule.matches;
         fields.sort_unstable();
@@ -402,7 +401,7 @@ impl Operations {
             return Err(RuleError::Unsupported("no such stage".into()));
         }
         let counter = self.counters.take().ok_or(RuleError::TableFull)?;
-        let changes = match plan.changes.is_empty() {
+        let rewrite = match plan.changes.is_empty() {
             true => None,
             false => Some(self.rewrites.acquire(&plan.changes)),
         };
@@ -411,7 +410,7 @@ impl Operations {
             pushes: plan.pushes,
             vports: plan.vports,
             goes_on: plan.goes_on,
-            changes,
+            rewrite,
             counter,
         };
         Ok(Coming {
@@ -424,18 +423,17 @@ impl Operations {
     fn abandon(&mut self, doing: &Doing, error: RuleError) -> Next {
         self.coming -= 1;
         self.counters.give_back_unused(doing.counter);
-        self.release(doing.changes.as_ref());
+        self.release(doing.rewrite);
         Next::End(Outcome::Failed(error))
     }
 
     fn place(&mut self, coming: Coming, commands: &mut CommandQueue) -> Result<Next, MlxError> {
-        if let Some(changes) = &coming.doing.changes {
-            match self.rewrites.standing(changes) {
+        if let Some(list) = coming.doing.rewrite {
+            match self.rewrites.standing(list) {
                 Standing::There(_) => {}
                 Standing::Wait => return Ok(Next::Later(Step::Place(coming))),
                 Standing::Make => {
-                    let changes = changes.clone();
-                    self.make_rewrite(changes, commands)?;
+                    self.make_rewrite(list, commands)?;
                     return Ok(Next::Later(Step::Place(coming)));
                 }
                 Standing::Refused(why) => {
@@ -539,8 +537,8 @@ impl Operations {
             .set(FlowContext::GROUP_ID, group.0)
             .set(FlowContext::DESTINATION_LIST_SIZE, destinations as u32)
             .set(FlowContext::FLOW_COUNTER_LIST_SIZE, 1);
-        if let Some(changes) = &doing.changes
-            && let Standing::There(id) = self.rewrites.standing(changes)
+        if let Some(list) = doing.rewrite
+            && let Standing::There(id) = self.rewrites.standing(list)
         {
             what |= action::MODIFY_HEADER;
             context.set(FlowContext::MODIFY_HEADER_ID, id.0);
@@ -666,7 +664,7 @@ impl Operations {
             let (at, _, index) = gone.place;
             self.stages[gone.matched.stage().0].give_back(at, index);
         }
-        self.release(held.doing.changes.as_ref());
+        self.release(held.doing.rewrite);
         Ok(Next::Go(Step::Read(held.doing.counter)))
     }
 
@@ -771,29 +769,29 @@ impl Operations {
 
     fn make_rewrite(
         &mut self,
-        changes: Changes,
+        list: RewriteRef,
         commands: &mut CommandQueue,
     ) -> Result<(), MlxError> {
+        let changes = self.rewrites.changes(list);
         let mut input = View::with_tail(AllocModifyHeaderContextIn::ACTIONS, changes.len());
-        let kind = self.stages[0].kind as u8;
-        input.set(AllocModifyHeaderContextIn::TABLE_TYPE, kind).set(
-            AllocModifyHeaderContextIn::NUM_OF_ACTIONS,
-            changes.len() as u8,
-        );
+        let (kind, count) = (self.stages[0].kind as u8, changes.len() as u8);
+        input
+            .set(AllocModifyHeaderContextIn::TABLE_TYPE, kind)
+            .set(AllocModifyHeaderContextIn::NUM_OF_ACTIONS, count);
         for (i, change) in changes.iter().enumerate() {
             if let Some(mut item) = input.item_mut(AllocModifyHeaderContextIn::ACTIONS, i) {
                 item.copy_from(change);
             }
         }
-        let purpose = Purpose::Rewrite(changes.clone());
-        let asked = self.send(Opcode::AllocModifyHeaderContext, input, purpose, commands)?;
-        self.rewrites.asked(&changes, asked);
+        let opcode = Opcode::AllocModifyHeaderContext;
+        let asked = self.send(opcode, input, Purpose::Rewrite(list), commands)?;
+        self.rewrites.asked(list, asked);
         Ok(())
     }
 
-    fn release(&mut self, changes: Option<&Changes>) {
+    fn release(&mut self, rewrite: Option<RewriteRef>) {
         self.unused
-            .extend(changes.and_then(|changes| self.rewrites.release(changes)));
+            .extend(rewrite.and_then(|list| self.rewrites.release(list)));
     }
 
     /// Takes readings of counters: packets and bytes by number.

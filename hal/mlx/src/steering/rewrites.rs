@@ -2,15 +2,17 @@
 
 use super::Change;
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
-use std::sync::Arc;
+use hashbrown::HashTable;
+use slab::Slab;
+use std::hash::BuildHasher;
 
 /// Number of a list of changes in the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ModifyHeaderId(pub u32);
 
-/// The changes themselves, by which a list is known.
-pub type Changes = Arc<[Change]>;
+/// A list of changes that somebody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RewriteRef(usize);
 
 enum State {
     /// The device has been asked to make it.
@@ -23,6 +25,8 @@ enum State {
 }
 
 struct Rewrite {
+    changes: Box<[Change]>,
+    hash: u64,
     state: State,
     /// Rules that use it.
     users: usize,
@@ -44,7 +48,9 @@ pub enum Standing {
 /// All lists of changes of a device.
 #[derive(Default)]
 pub struct Rewrites {
-    lists: HashMap<Changes, Rewrite, RandomState>,
+    lists: Slab<Rewrite>,
+    by_changes: HashTable<usize>,
+    hasher: RandomState,
 }
 
 impl Rewrites {
@@ -54,28 +60,33 @@ impl Rewrites {
     }
 
     /// One more rule uses a list.
-    pub fn acquire(&mut self, changes: &[Change]) -> Changes {
-        if let Some((list, _)) = self.lists.get_key_value(changes) {
-            let list = list.clone();
-            if let Some(rewrite) = self.lists.get_mut(changes) {
-                rewrite.users += 1;
-            }
-            return list;
+    pub fn acquire(&mut self, changes: &[Change]) -> RewriteRef {
+        let hash = self.hasher.hash_one(changes);
+        let same = |n: &usize| *self.lists[*n].changes == *changes;
+        if let Some(&n) = self.by_changes.find(hash, same) {
+            self.lists[n].users += 1;
+            return RewriteRef(n);
         }
-        let list = Changes::from(changes);
-        let rewrite = Rewrite {
+        let n = self.lists.insert(Rewrite {
+            changes: changes.into(),
+            hash,
             state: State::Unasked,
             users: 1,
-        };
-        self.lists.insert(list.clone(), rewrite);
-        list
+        });
+        let lists = &self.lists;
+        self.by_changes.insert_unique(hash, n, |n| lists[*n].hash);
+        RewriteRef(n)
+    }
+
+    /// The changes of a list.
+    pub fn changes(&self, list: RewriteRef) -> &[Change] {
+        self.lists.get(list.0).map_or(&[], |r| &r.changes)
     }
 
     /// Where a list stands that somebody uses.
-    pub fn standing(&self, changes: &Changes) -> Standing {
-        match self.lists.get(changes).map(|r| &r.state) {
-            None => Standing::Make,
-            Some(State::Unasked) => Standing::Make,
+    pub fn standing(&self, list: RewriteRef) -> Standing {
+        match self.lists.get(list.0).map(|r| &r.state) {
+            None | Some(State::Unasked) => Standing::Make,
             Some(State::Coming) => Standing::Wait,
             Some(State::There(id)) => Standing::There(*id),
             Some(State::Refused(why)) => Standing::Refused(why.clone()),
@@ -83,46 +94,52 @@ impl Rewrites {
     }
 
     /// Whether the device was asked for a list.
-    pub fn asked(&mut self, changes: &Changes, asked: bool) {
-        if let Some(rewrite) = self.lists.get_mut(changes) {
+    pub fn asked(&mut self, list: RewriteRef, asked: bool) {
+        if let Some(rewrite) = self.lists.get_mut(list.0) {
             rewrite.state = if asked { State::Coming } else { State::Unasked };
         }
     }
 
-    /// The device has made a list, or has not. False if nobody wants it any more.
-    #[must_use]
-    pub fn made(&mut self, changes: &Changes, id: Result<ModifyHeaderId, String>) -> bool {
-        let Some(rewrite) = self.lists.get_mut(changes) else {
-            return false;
-        };
+    /// The device has made a list, or has not. A list that nobody uses any more is gone then; its
+    /// number, if it had one by then.
+    pub fn made(
+        &mut self,
+        list: RewriteRef,
+        id: Result<ModifyHeaderId, String>,
+    ) -> Option<ModifyHeaderId> {
+        let rewrite = self.lists.get_mut(list.0)?;
         rewrite.state = match id {
             Ok(id) => State::There(id),
             Err(why) => State::Refused(why),
         };
-        true
+        if rewrite.users > 0 {
+            None
+        } else {
+            self.remove(list)
+        }
     }
 
     /// One rule less uses a list; the number of the one that nobody uses any more.
-    pub fn release(&mut self, changes: &Changes) -> Option<ModifyHeaderId> {
-        let rewrite = self.lists.get_mut(changes)?;
+    pub fn release(&mut self, list: RewriteRef) -> Option<ModifyHeaderId> {
+        let rewrite = self.lists.get_mut(list.0)?;
         rewrite.users -= 1;
-        if rewrite.users > 0 {
+        // One that is on its way is waited for, so that its number is not lost.
+        let coming = matches!(rewrite.state, State::Coming);
+        if rewrite.users > 0 || coming {
             return None;
         }
-        match self.lists.remove(changes)?.state {
+        self.remove(list)
+    }
+
+    fn remove(&mut self, list: RewriteRef) -> Option<ModifyHeaderId> {
+        let rewrite = self.lists.try_remove(list.0)?;
+        if let Ok(found) = self.by_changes.find_entry(rewrite.hash, |n| *n == list.0) {
+            found.remove();
+        }
+        match rewrite.state {
             State::There(id) => Some(id),
             State::Coming | State::Unasked | State::Refused(_) => None,
         }
-    }
-
-    /// All that the device has.
-    pub fn all(&self) -> Vec<ModifyHeaderId> {
-        let all = self.lists.values();
-        all.filter_map(|r| match r.state {
-            State::There(id) => Some(id),
-            State::Coming | State::Unasked | State::Refused(_) => None,
-        })
-        .collect()
     }
 }
 
@@ -130,29 +147,43 @@ impl Rewrites {
 mod tests {
     use super::*;
 
+    const A: [Change; 1] = [[1; 8]];
+    const B: [Change; 1] = [[2; 8]];
+
     #[test]
     fn equal_lists_exist_once_and_go_with_their_last_user() {
         let mut rewrites = Rewrites::default();
-        let (a, b): (Changes, Changes) = ([[1; 8]].into(), [[2; 8]].into());
-        rewrites.acquire(&a);
-        assert_eq!(rewrites.standing(&a), Standing::Make);
-        rewrites.asked(&a, true);
-        rewrites.acquire(&a);
-        assert_eq!(rewrites.standing(&a), Standing::Wait);
+        let a = rewrites.acquire(&A);
+        assert_eq!(rewrites.standing(a), Standing::Make);
+        rewrites.asked(a, true);
+        assert_eq!(rewrites.acquire(&A), a);
+        assert_eq!(rewrites.standing(a), Standing::Wait);
         let id = ModifyHeaderId(7);
-        assert!(rewrites.made(&a, Ok(id)));
-        assert!(Arc::ptr_eq(&rewrites.acquire(&a), &rewrites.acquire(&a)));
-        assert_eq!(rewrites.standing(&a), Standing::There(id));
-        rewrites.acquire(&b);
-        assert!(rewrites.made(&b, Err("full".into())));
-        assert_eq!(rewrites.standing(&b), Standing::Refused("full".into()));
-        assert_eq!((rewrites.len(), rewrites.all()), (2, vec![id]));
-        assert_eq!(rewrites.release(&b), None);
-        for _ in 0..3 {
-            assert_eq!(rewrites.release(&a), None);
-        }
-        assert_eq!(rewrites.release(&a), Some(id));
+        assert_eq!(rewrites.made(a, Ok(id)), None);
+        assert_eq!(rewrites.standing(a), Standing::There(id));
+        assert_eq!(rewrites.changes(a), A);
+        let b = rewrites.acquire(&B);
+        assert_ne!(a, b);
+        assert_eq!(rewrites.made(b, Err("full".into())), None);
+        assert_eq!(rewrites.standing(b), Standing::Refused("full".into()));
+        assert_eq!(rewrites.len(), 2);
+        assert_eq!(rewrites.release(b), None);
+        assert_eq!(rewrites.release(a), None);
+        assert_eq!(rewrites.release(a), Some(id));
         assert_eq!(rewrites.len(), 0);
-        assert!(!rewrites.made(&a, Ok(id)));
+    }
+
+    #[test]
+    fn a_list_that_is_let_go_of_on_its_way_is_gone_when_it_comes() {
+        let mut rewrites = Rewrites::default();
+        let a = rewrites.acquire(&A);
+        rewrites.asked(a, true);
+        assert_eq!(rewrites.release(a), None);
+        // Somebody wants it again meanwhile, and not any more either.
+        assert_eq!(rewrites.acquire(&A), a);
+        assert_eq!(rewrites.release(a), None);
+        let id = ModifyHeaderId(7);
+        assert_eq!(rewrites.made(a, Ok(id)), Some(id));
+        assert_eq!(rewrites.len(), 0);
     }
 }

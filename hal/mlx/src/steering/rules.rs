@@ -8,7 +8,7 @@ use super::actions::Tag;
 use super::counters::InUse;
 use super::groups::{FlowIndex, GroupId, GroupRef, Shape};
 use super::matching::Wanted;
-use super::rewrites::Changes;
+use super::rewrites::RewriteRef;
 use super::{StageId, VportId};
 use foldhash::fast::RandomState;
 use hal::{MatchField, RecircId, RuleHandle, RuleKey};
@@ -79,7 +79,7 @@ pub struct Doing {
     /// Another stage looks at the packet.
     pub goes_on: bool,
     /// Its changes of fields, if there are any.
-    pub changes: Option<Changes>,
+    pub rewrite: Option<RewriteRef>,
     /// What counts it.
     pub counter: InUse,
 }
