@@ -9,3 +9,7 @@ mod driver;
 mod events;
 #[path = "connectx/function.rs"]
 mod function;
+#[path = "connectx/packets.rs"]
+mod packets;
+#[path = "connectx/queues.rs"]
+mod queues;

@@ -3,24 +3,34 @@
 
 use super::command::{Call, Outcome};
 use super::core::Core;
+use super::profile::Groups;
 use super::syndrome::Syndrome;
+use hal_mlx_prm::capability::*;
 use hal_mlx_prm::command::{QueryHcaCapIn, QueryHcaCapOut, SetHcaCapIn};
-use hal_mlx_prm::{Described, Field, Layout, Part, Place, View};
+use hal_mlx_prm::{Bits, Described, Field, Layout, Nested, Part, Place, View};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Bytes of a group.
-const GROUP: usize = 4096;
 /// Where a group begins in inputs and outputs.
 const AT: usize = 0x10;
 
-/// The groups: number, name in descriptions, layout.
-const GROUPS: &[(u16, &str, &Layout)] = &[];
+/// A layout that is a group.
+pub(super) trait Grouped: Described {
+    /// Which.
+    const GROUP: Group;
+}
 
-/// A group that is a layout.
-pub(super) trait Group: Described {
-    /// Its number.
-    const NUMBER: u16;
+macro_rules! grouped {
+    ($( $layout:ident in $group:ident; )*) => {$(
+        impl Grouped for $layout { const GROUP: Group = Group::$group; }
+    )*};
+}
+grouped! {
+    GeneralCapability in General;
+    EthernetCapability in Ethernet;
+    FlowTableCapability in FlowTable;
+    EswitchFlowTableCapability in EswitchFlowTable;
+    EswitchCapability in Eswitch;
 }
 
 #[derive(Clone, Debug)]
@@ -68,19 +78,57 @@ fn store(memory: &mut [u8], place: Place, value: u128) {
     }
 }
 
-/// The place of a field by its name, in lower case; inner layouts are `outer.inner`.
-fn find(layout: &Layout, name: &str) -> Option<Place> {
+/// What a name means.
+enum Found {
+    Field(Place),
+    Inner(usize, &'static Layout),
+}
+
+impl Found {
+    fn moved(self, by: usize) -> Found {
+        match self {
+            Found::Field(place) => Found::Field(Place {
+                offset: place.offset + by,
+                ..place
+            }),
+            Found::Inner(at, layout) => Found::Inner(at + by, layout),
+        }
+    }
+
+    /// Writes a value: a number, or the names of fields that are 1.
+    fn write(&self, memory: &mut [u8], value: &Value) -> Result<(), String> {
+        match (self, value) {
+            (Found::Inner(at, layout), Value::Array(names)) => {
+                for name in names {
+                    let name = name.as_str().unwrap_or_default();
+                    let found = find(layout, name);
+                    let found = found.ok_or_else(|| format!("{name}: no such field"))?;
+                    found.moved(*at).write(memory, &Value::from(1))?;
+                }
+                Ok(())
+            }
+            (Found::Field(place), value) => {
+                let number = value.as_u64().ok_or("not a number")?;
+                if place.width() < 64 && number >> place.width() != 0 {
+                    return Err(format!("has {} bits", place.width()));
+                }
+                store(memory, *place, number.into());
+                Ok(())
+            }
+            _ => Err("not a list of fields".into()),
+        }
+    }
+}
+
+/// What a name means in a layout; fields of inner layouts are `OUTER.INNER`.
+fn find(layout: &Layout, name: &str) -> Option<Found> {
     layout.parts.iter().find_map(|part| match *part {
-        Part::Field(field, place) => field.eq_ignore_ascii_case(name).then_some(place),
+        Part::Field(field, place) => (field == name).then_some(Found::Field(place)),
+        Part::Nested(outer, at, inner) if outer == name => Some(Found::Inner(at, inner)),
         Part::Nested(outer, at, inner) => {
             let (first, rest) = name.split_once('.')?;
-            let place = outer
-                .eq_ignore_ascii_case(first)
-                .then(|| find(inner, rest))??;
-            Some(Place {
-                offset: place.offset + at,
-                ..place
-            })
+            let found = (outer == first).then(|| find(inner, rest))?;
+            Some(found?.moved(at))
         }
         Part::Tail(..) | Part::Octets(..) => None,
     })
@@ -105,45 +153,42 @@ fn each(layout: &Layout, base: usize, f: &mut impl FnMut(&str, Place)) {
 
 impl Capabilities {
     /// From a description.
-    pub fn of(groups: &BTreeMap<String, BTreeMap<String, Value>>) -> Result<Capabilities, String> {
+    pub fn of(groups: &Groups) -> Result<Capabilities, String> {
         let mut all = Capabilities::default();
-        for (group, fields) in groups {
-            let known = GROUPS.iter().find(|(_, name, _)| name == group);
-            let (number, _, layout) = known.ok_or_else(|| format!("{group}: no such group"))?;
+        for (name, fields) in groups {
+            let known = Group::KNOWN.iter().find(|(_, known, _)| known == name);
+            let (number, _, layout) = known.ok_or_else(|| format!("{name}: no such group"))?;
             let mut values = Values {
-                now: vec![0; GROUP],
-                most: vec![0; GROUP],
+                now: vec![0; GROUP_SIZE],
+                most: vec![0; GROUP_SIZE],
             };
-            for (name, value) in fields {
-                let bad = |why: &str| format!("{group}: {name}: {why}");
-                let place = find(layout, name).ok_or_else(|| bad("no such capability"))?;
-                let number = |v: &Value| match v {
-                    Value::Bool(b) => Some(u128::from(*b)),
-                    v => v.as_u64().map(u128::from),
-                };
-                let (now, most) = match value.as_array().map(Vec::as_slice) {
-                    Some([now, most]) => (number(now), number(most)),
-                    Some(_) => (None, None),
-                    None => (number(value), number(value)),
-                };
-                let (Some(now), Some(most)) = (now, most) else {
-                    return Err(bad("not a number, nor [now, at most]"));
-                };
-                if now.max(most) >> place.width().min(127) != 0 {
-                    return Err(bad(&format!("has {} bits", place.width())));
-                }
-                store(&mut values.now, place, now);
-                store(&mut values.most, place, most);
+            for (field, sourced) in fields {
+                let bad = |why: String| format!("{name}: {field}: {why}");
+                let place = find(layout, field).ok_or_else(|| bad("no such field".into()))?;
+                let now = sourced.current.as_ref().unwrap_or(&sourced.value);
+                place.write(&mut values.now, now).map_err(bad)?;
+                place.write(&mut values.most, &sourced.value).map_err(bad)?;
             }
-            all.0.insert(*number, values);
+            all.0.insert(*number as u16, values);
         }
         Ok(all)
     }
 
     /// What is in force.
-    pub fn get<L: Group, T: hal_mlx_prm::Bits>(&self, field: Field<L, T>) -> T {
-        let now = self.0.get(&L::NUMBER).map(|v| v.now.as_slice());
+    pub fn get<L: Grouped, T: Bits>(&self, field: Field<L, T>) -> T {
+        let now = self.0.get(&(L::GROUP as u16)).map(|v| v.now.as_slice());
         T::from_bits(now.map_or(0, |now| load(now, field.place)))
+    }
+
+    /// What is in force of an inner layout.
+    pub fn inner<L: Grouped, I: Described, T: Bits>(
+        &self,
+        nested: Nested<L, I>,
+        field: Field<I, T>,
+    ) -> T {
+        let now = self.0.get(&(L::GROUP as u16)).map(|v| v.now.as_slice());
+        let inside = now.and_then(|now| now.get(nested.offset..));
+        T::from_bits(inside.map_or(0, |inside| load(inside, field.place)))
     }
 
     /// Takes what a host asks for. No capability may become more than it can be.
@@ -152,9 +197,8 @@ impl Capabilities {
             .0
             .get_mut(&number)
             .ok_or(Syndrome::NoSuchCapabilities)?;
-        let known = GROUPS.iter().find(|(group, ..)| *group == number);
         let mut beyond = false;
-        if let Some((_, _, layout)) = known {
+        if let Some(layout) = Group::of(number).and_then(Group::layout) {
             each(layout, 0, &mut |_, place| {
                 let (old, new) = (load(&values.now, place), load(wanted, place));
                 beyond |= new != old && new > load(&values.most, place);

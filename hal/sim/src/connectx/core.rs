@@ -8,11 +8,17 @@ use super::objects::Registry;
 use super::objects::cq::Cq;
 use super::objects::eq::Eq;
 use super::objects::mkey::Mkey;
+use super::objects::queue::{Rq, Sq};
+use super::objects::transport::{Rqt, Tir};
 use super::pages::Pages;
 use super::profile::Model;
-use super::registers::{Asked, Doorbell, Registers};
+use super::registers::{Asked, Doorbell};
 use super::settings::ConnectXSettings;
+use super::steering::Steering;
+use super::vport::{Vport, vports};
+use super::wires::Ports;
 use clock::Time;
+use hal_mlx_prm::capability::GeneralCapability;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -32,7 +38,6 @@ pub(super) struct Bus<'a> {
     pub memory: &'a Reachable,
     pub master: bool,
     pub interrupts: &'a Mutex<Interrupts>,
-    pub registers: &'a Mutex<Registers>,
     pub now: Time,
 }
 
@@ -83,6 +88,12 @@ pub struct Statistics {
     pub refused: u64,
     /// Commands that could not be delivered.
     pub undelivered: u64,
+    /// Frames that went into a receive queue.
+    pub received: u64,
+    /// Frames for which a receive queue had no buffer, or that came while it was not ready.
+    pub receive_drops: u64,
+    /// Frames that no table took.
+    pub steering_drops: u64,
     /// Events for which their queue had no room.
     pub events_lost: u64,
     /// What a host must not do and the device can only shrug at: a doorbell in a foreign page, a
@@ -92,6 +103,7 @@ pub struct Statistics {
 
 /// The device.
 pub(super) struct Core {
+    name: String,
     pub settings: ConnectXSettings,
     pub model: Model,
     pub vfs: u16,
@@ -108,12 +120,20 @@ pub(super) struct Core {
     pub eqs: BTreeMap<u32, Eq>,
     pub cqs: BTreeMap<u32, Cq>,
     pub q_counters: BTreeMap<u32, u32>,
+    pub sqs: BTreeMap<u32, Sq>,
+    pub rqs: BTreeMap<u32, Rq>,
+    pub rqts: BTreeMap<u32, Rqt>,
+    pub tirs: BTreeMap<u32, Tir>,
+    pub tiss: BTreeMap<u32, Vec<u8>>,
+    pub steering: Steering,
+    pub vports: BTreeMap<u16, Vport>,
+    pub ports: Ports,
     pub statistics: Statistics,
     pub violations: Vec<String>,
 }
 
 impl Core {
-    pub fn new(settings: ConnectXSettings, model: Model) -> Core {
+    pub fn new(name: &str, settings: ConnectXSettings, model: Model) -> Core {
         Core {
             vfs: settings.vfs,
             stage: Stage::Disabled,
@@ -128,6 +148,15 @@ impl Core {
             eqs: BTreeMap::new(),
             cqs: BTreeMap::new(),
             q_counters: BTreeMap::new(),
+            sqs: BTreeMap::new(),
+            rqs: BTreeMap::new(),
+            rqts: BTreeMap::new(),
+            tirs: BTreeMap::new(),
+            tiss: BTreeMap::new(),
+            steering: Steering::default(),
+            vports: vports(name, settings.vfs),
+            ports: Ports::default(),
+            name: name.into(),
             statistics: Statistics::default(),
             violations: Vec::new(),
             settings,
@@ -137,10 +166,11 @@ impl Core {
 
     /// As after power-on. What was counted stays.
     pub fn reset(&mut self) {
-        let new = Core::new(self.settings.clone(), self.model.clone());
+        let new = Core::new(&self.name, self.settings.clone(), self.model.clone());
         let old = std::mem::replace(self, new);
         self.statistics = old.statistics;
         self.violations = old.violations;
+        self.ports = old.ports;
     }
 
     /// Notes what a host must not do.
@@ -159,14 +189,17 @@ impl Core {
                 Doorbell::Commands(slots) => self.take_commands(slots, queue, bus),
                 Doorbell::Events { word, arm } => self.events_taken(*page, word, arm, bus),
                 Doorbell::Arm { queue, word } => self.cq_armed(*page, queue, word, bus),
-                Doorbell::Send { .. } => {}
+                Doorbell::Send { queue } => self.send_rung(*page, queue),
             }
         }
         if self.are_starved() && self.pages.is_settled() {
             self.resume_commands(queue, bus);
         }
         self.release_pages(bus);
-        asked.doorbells.len()
+        self.watch_port(bus);
+        let sent = self.send(bus);
+        let taken = self.take_from_wires(bus);
+        asked.doorbells.len() + sent + taken
     }
 
     /// Forgets all objects.
@@ -176,10 +209,18 @@ impl Core {
         self.eqs.clear();
         self.cqs.clear();
         self.q_counters.clear();
+        self.sqs.clear();
+        self.rqs.clear();
+        self.rqts.clear();
+        self.tirs.clear();
+        self.tiss.clear();
+        self.steering = Steering::default();
+        self.vports = vports(&self.name, self.vfs);
         self.pages.forget_growth();
     }
 
+    /// Whether commands carry signatures.
     pub fn commands_are_signed(&self) -> bool {
-        false
+        self.capabilities.get(GeneralCapability::CMDIF_CHECKSUM) != 0
     }
 }

@@ -21,12 +21,12 @@
 //! It is strict: what a driver must not do is refused with a number of its own
 //! ([`Syndrome`]), or noted where nobody can be told ([`ConnectX::violations`]). It trusts
 //! nothing that it reads.
-#![allow(dead_code, reason = "rooms that are still to come use it")]
 
 mod capability;
 mod command;
 mod config;
 mod core;
+mod datapath;
 mod faults;
 mod function;
 mod health;
@@ -38,9 +38,13 @@ mod profile;
 mod register_access;
 mod registers;
 mod settings;
+mod steering;
 mod syndrome;
+mod vport;
+mod wires;
 
 pub use self::core::Statistics;
+pub use self::datapath::send::Reason;
 pub use faults::Faults as ConnectXFaults;
 pub use settings::ConnectXSettings;
 pub use syndrome::{FIRST as FIRST_SYNDROME, LAST as LAST_SYNDROME, Syndrome};
@@ -50,15 +54,17 @@ use self::core::{Bus, Core};
 use self::interrupts::Interrupts;
 use self::memory::Reachable;
 use self::registers::Registers;
+use self::wires::vport_of;
 use crate::wire::{Bell, wait_readable};
 use clock::Clock;
-use hal::Work;
 use hal::pci::{BarFault, Endpoint, Iova, SharedMemory};
+use hal::{PortError, Work};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The registers' BAR.
 const BAR: u8 = 0;
@@ -130,6 +136,47 @@ impl ConnectX {
         self.shared.turn()
     }
 
+    /// Connects a port's wire: `pf0`, the NIC's own, or `vf0`, `vf1`, ..., those of virtual
+    /// functions.
+    ///
+    /// # Errors
+    /// There is no such port or wire.
+    pub fn connect(&self, port: &str, wire: &str) -> Result<(), PortError> {
+        let vport = self.vport(port)?;
+        let shared = Arc::downgrade(&self.shared);
+        let wake = Arc::new(move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.bell.ring();
+            }
+        });
+        let wire = crate::wire::connect(port, wire, wake, &self.shared.clock)?;
+        lock(&self.shared.core).ports.connect(vport, wire);
+        self.shared.bell.ring();
+        Ok(())
+    }
+
+    /// Takes a port's wire off.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn disconnect(&self, port: &str) -> Result<(), PortError> {
+        let vport = self.vport(port)?;
+        lock(&self.shared.core).ports.disconnect(vport);
+        self.shared.bell.ring();
+        Ok(())
+    }
+
+    fn vport(&self, port: &str) -> Result<u16, PortError> {
+        let vfs = lock(&self.shared.core).vfs;
+        vport_of(port, vfs).ok_or_else(|| PortError::BadOption {
+            name: port.into(),
+            why: format!(
+                "{} has no such port; there are pf0 and {vfs} of vf0, vf1, ...",
+                self.name()
+            ),
+        })
+    }
+
     /// What happened so far.
     pub fn statistics(&self) -> Statistics {
         lock(&self.shared.core).statistics.clone()
@@ -176,7 +223,7 @@ impl Shared {
             memory: RwLock::default(),
             registers: Mutex::new(Registers::new(&model, settings.boot_ms, clock.now())),
             interrupts: Mutex::new(Interrupts::new(model.vectors.into())),
-            core: Mutex::new(Core::new(settings, model)),
+            core: Mutex::new(Core::new(name, settings, model)),
             bell: Bell::new()?,
             stop: AtomicBool::new(false),
             clock,
@@ -207,7 +254,6 @@ impl Shared {
             memory: &memory,
             master,
             interrupts: &self.interrupts,
-            registers: &self.registers,
             now,
         };
         match core.turn(&asked, queue, &bus) {
@@ -229,7 +275,15 @@ impl Shared {
                 std::hint::spin_loop();
                 continue;
             }
-            wait_readable(&self.bell, &[], SLEEP_MS);
+            let until = lock(&self.registers).ready_at();
+            let wait = until.saturating_since(self.clock.now()).as_millis() as u32;
+            let wait = if wait == 0 { SLEEP_MS } else { wait + 1 };
+            let wires = lock(&self.core).ports.wires();
+            let fds: Vec<RawFd> = wires.iter().filter_map(|wire| wire.fd()).collect();
+            if wait_readable(&self.bell, &fds, wait.min(SLEEP_MS)) {
+                // A tap whose namespace has gone is ready for ever and has nothing.
+                self.clock.pause_thread(Duration::from_millis(1));
+            }
             self.bell.silence();
             // One look, unless that finds something.
             idle = SPIN;

@@ -9,9 +9,6 @@ use hal_mlx_prm::command::{
 use hal_mlx_prm::register::{DefaultTimeouts, HostEndianness, Register, Timeout};
 use hal_mlx_prm::{Described, View};
 
-/// The vendor's number among makers of Ethernet addresses.
-const VENDOR_OUI: u32 = 0x00_02c9;
-
 /// A register as it was sent, and as it is answered.
 pub(super) struct Access<'a> {
     pub write: bool,
@@ -61,7 +58,7 @@ impl Core {
     pub fn query_adapter(&mut self, call: &mut Call<'_>) -> Outcome {
         let mut out = call.output::<QueryAdapterOut>()?;
         let mut adapter = out.at_mut(QueryAdapterOut::ADAPTER);
-        adapter.set(Adapter::IEEE_VENDOR_ID, VENDOR_OUI);
+        adapter.set(Adapter::IEEE_VENDOR_ID, self.model.ieee_vendor);
         let board = self.model.board.as_bytes();
         let place = adapter.octets_mut(Adapter::PSID);
         for (to, from) in place.iter_mut().zip(board) {

@@ -7,12 +7,12 @@ use serde::Deserialize;
 /// What kind of ConnectX is simulated, and how it misbehaves.
 ///
 /// ```json
-/// { "profile": "connectx-6-dx", "vfs": 4, "seed": 7, "faults": { "lose-command": 0.01 } }
+/// { "profile": "connectx6dx", "vfs": 4, "seed": 7, "faults": { "lose-command": 0.01 } }
 /// ```
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ConnectXSettings {
-    /// Which model, see [`ConnectXSettings::PROFILES`].
+    /// Which model, `connectx6dx` (the default) or `connectx4lx`.
     pub profile: String,
     /// How many virtual functions there are, each with a wire.
     pub vfs: u16,
@@ -30,7 +30,7 @@ pub struct ConnectXSettings {
 impl Default for ConnectXSettings {
     fn default() -> ConnectXSettings {
         ConnectXSettings {
-            profile: "connectx-6-dx".into(),
+            profile: "connectx6dx".into(),
             vfs: 4,
             seed: 0,
             objects: None,
@@ -41,21 +41,11 @@ impl Default for ConnectXSettings {
 }
 
 impl ConnectXSettings {
-    /// The models that there are: name and description, as data.
-    pub const PROFILES: &'static [(&'static str, &'static str)] =
-        &[("connectx-6-dx", include_str!("profiles/connectx-6-dx.json"))];
-
     /// The description of the model.
     ///
     /// # Errors
     /// There is no such model, or what is wrong with its description.
     pub(super) fn model(&self) -> Result<Model, String> {
-        let mut profiles = Self::PROFILES.iter();
-        let found = profiles.find(|(name, _)| *name == self.profile);
-        let (name, text) = found.ok_or_else(|| {
-            let names: Vec<&str> = Self::PROFILES.iter().map(|(name, _)| *name).collect();
-            format!("profile {}: there are {}", self.profile, names.join(", "))
-        })?;
-        Model::parse(text).map_err(|e| format!("profile {name}: {e}"))
+        Model::named(&self.profile)
     }
 }

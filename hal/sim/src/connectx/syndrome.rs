@@ -46,6 +46,9 @@ syndromes! {
     /// INIT_HCA has to come first.
     NotInitialised = 0x0006 BadSystemState;
 
+    /// A command on behalf of a user that there is not.
+    UnknownUser = 0x0007 BadParameter;
+
     // The function's life.
     /// ENABLE_HCA twice.
     AlreadyEnabled = 0x0100 BadSystemState;
@@ -239,6 +242,172 @@ syndromes! {
     MkeyPageSize = 0x0801 BadParameter;
     /// Fewer pages than the length takes, or too many.
     MkeyPages = 0x0802 BadParameter;
+
+    // Send and receive queues, and what is before and behind them.
+    /// A kind of ring that the device does not have.
+    WorkQueueType = 0x0900 BadParameter;
+    /// Signed entries, which the device does not have.
+    WorkQueueSignature = 0x0901 BadParameter;
+    /// A ring larger than there can be.
+    WorkQueueSize = 0x0902 BadParameter;
+    /// Entries of a length that there cannot be.
+    WorkQueueStride = 0x0903 BadParameter;
+    /// The doorbell record is not aligned or not reached.
+    WorkQueueRecord = 0x0904 BadParameter;
+    /// A state that there is not, or in which a queue cannot begin.
+    QueueState = 0x0905 BadParameter;
+    /// A queue is not in the state that the host says it leaves.
+    NotInThatState = 0x0906 BadResourceState;
+    /// A queue cannot go from that state to this.
+    QueueMove = 0x0907 BadResourceState;
+    /// Queues of two functions back to back, which the model does not have.
+    NoHairpin = 0x0908 BadParameter;
+    /// Receive queues that share buffers, which the model does not have.
+    SharedReceive = 0x0909 BadParameter;
+    /// A send queue with more than one TIS.
+    TisList = 0x090a BadParameter;
+    /// Encryption, which the model does not have.
+    NoTls = 0x090b BadParameter;
+    /// A TIR that leads neither to a queue nor to a table of them.
+    Dispatch = 0x090c BadParameter;
+    /// A hash that the device does not have.
+    HashFunction = 0x090d BadParameter;
+    /// A table of queues with none, more than it can have, or more than are listed.
+    RqtSize = 0x090e BadParameter;
+    /// A table of queues of another kind.
+    RqtKind = 0x090f BadParameter;
+
+    // Vports.
+    /// No vport has this number.
+    NoSuchVport = 0x0a00 BadIndex;
+    /// A vport is named, but not that it is another's.
+    VportWithoutOther = 0x0a01 BadParameter;
+    /// The function does not manage others.
+    NotManager = 0x0a02 BadResourceState;
+    /// A side of a vport, or a state, that there is not.
+    VportVariant = 0x0a03 BadParameter;
+    /// A kind of list that there is not.
+    ListType = 0x0a04 BadParameter;
+    /// A list longer than there can be, or than what is listed.
+    ListSize = 0x0a05 BadParameter;
+    /// Tags that a vport itself puts on or takes off, which the model does not have.
+    VportTags = 0x0a06 BadParameter;
+    /// A register that frames cannot keep.
+    VportRegisters = 0x0a07 BadParameter;
+    /// More ports for VXLAN than there can be.
+    VxlanPorts = 0x0a08 ExceededLimit;
+    /// That port is not one for VXLAN.
+    NoSuchVxlanPort = 0x0a09 BadResource;
+
+    // Flow tables and groups.
+    /// A kind of tables that the device does not have.
+    UnknownTableType = 0x0b00 BadParameter;
+    /// The table is of another kind.
+    OtherTableType = 0x0b01 BadParameter;
+    /// The table is another vport's.
+    OtherTableVport = 0x0b02 BadParameter;
+    /// A level beyond the last.
+    TableLevel = 0x0b03 BadParameter;
+    /// More rows than there can be.
+    TableSize = 0x0b04 BadParameter;
+    /// Tables that software keeps itself, which the model does not have.
+    SoftwareOwner = 0x0b05 BadParameter;
+    /// The table, or the kind, does not change headers in that way.
+    TableReformat = 0x0b06 BadParameter;
+    /// A way for misses that there is not.
+    MissAction = 0x0b07 BadParameter;
+    /// Misses can only go to tables of higher levels.
+    MissLevel = 0x0b08 BadParameter;
+    /// The table still has groups.
+    TableNotEmpty = 0x0b09 BadResourceState;
+    /// MODIFY_FLOW_TABLE of what cannot be modified.
+    TableModification = 0x0b0a BadParameter;
+    /// A table or destination of another e-switch.
+    OtherEswitch = 0x0b0b BadParameter;
+    /// A queue under the table, which only InfiniBand has.
+    UnderlayQueue = 0x0b0c BadParameter;
+    /// SET_FLOW_TABLE_ROOT with a variant that there is not.
+    RootVariant = 0x0b0d BadParameter;
+    /// A kind of group that the device does not have.
+    GroupType = 0x0b0e BadParameter;
+    /// A group's rows are not all in the table, or end before they begin.
+    GroupRange = 0x0b0f BadParameter;
+    /// Another group has some of the rows.
+    GroupOverlap = 0x0b10 BadResourceState;
+    /// Criteria in a section that is not enabled.
+    CriteriaNotEnabled = 0x0b11 BadParameter;
+    /// Criteria that tables of the kind cannot have.
+    CriteriaUnknown = 0x0b12 BadParameter;
+    /// The table has no such group.
+    NoSuchGroup = 0x0b13 BadResource;
+    /// The group still has entries.
+    GroupInUse = 0x0b14 BadResourceState;
+
+    // Entries.
+    /// SET_FLOW_TABLE_ENTRY with a variant that there is not.
+    EntryVariant = 0x0c00 BadParameter;
+    /// The row is filled.
+    EntryExists = 0x0c01 BadResourceState;
+    /// The row is empty.
+    NoSuchEntry = 0x0c02 BadResource;
+    /// Entries of the kind of table cannot be changed in place.
+    EntryModification = 0x0c03 BadParameter;
+    /// The row is in no group.
+    RowOutside = 0x0c04 BadParameter;
+    /// The row is in another group.
+    OtherGroup = 0x0c05 BadParameter;
+    /// Values where the group has no criteria.
+    ValueBeyondCriteria = 0x0c06 BadParameter;
+    /// A source that there is not.
+    FlowSource = 0x0c07 BadParameter;
+    /// More destinations or counters than are listed.
+    EntryLists = 0x0c08 BadInputLength;
+    /// An action that the model does not know.
+    UnknownAction = 0x0c09 BadParameter;
+    /// An action that the kind of table does not have.
+    ActionNotSupported = 0x0c0a BadParameter;
+    /// Not exactly one of allow, drop and forward.
+    ActionEnds = 0x0c0b BadParameter;
+    /// Forward without a destination, or a destination without it.
+    ForwardWithoutGoal = 0x0c0c BadParameter;
+    /// Count without a counter, or a counter without it.
+    CountWithoutCounter = 0x0c0d BadParameter;
+    /// More destinations than there can be.
+    TooManyDestinations = 0x0c0e BadParameter;
+    /// A second tag without a first.
+    SecondTagFirst = 0x0c0f BadParameter;
+    /// A kind of destination that the model does not know.
+    UnknownDestination = 0x0c10 BadParameter;
+    /// A kind of destination that the kind of table does not have.
+    DestinationKind = 0x0c11 BadParameter;
+    /// Frames can only go to tables of higher levels.
+    DestinationLevel = 0x0c12 BadParameter;
+    /// The kind of table cannot ignore levels.
+    IgnoreLevel = 0x0c13 BadParameter;
+
+    // What entries refer to.
+    /// Counters in blocks of a size that there is not.
+    CounterBlock = 0x0d00 BadParameter;
+    /// More counters than are read at once.
+    CounterRange = 0x0d01 BadParameter;
+    /// A range of counters does not begin at a multiple of 4.
+    CounterAlignment = 0x0d02 BadParameter;
+    /// The device does not write counters to memory.
+    CounterDump = 0x0d03 BadParameter;
+    /// Counters cannot be written to that memory.
+    CounterMemory = 0x0d04 BadParameter;
+    /// No changes, more than there can be, or more than are listed.
+    ActionCount = 0x0d05 BadParameter;
+    /// A kind of change that the model does not know.
+    UnknownChange = 0x0d06 BadParameter;
+    /// A field that the model cannot change.
+    UnknownField = 0x0d07 BadParameter;
+    /// Bits that the field does not have.
+    FieldBits = 0x0d08 BadParameter;
+    /// A change of headers that the device does not have.
+    UnknownReformat = 0x0d09 BadParameter;
+    /// Headers of a length that there cannot be.
+    ReformatSize = 0x0d0a BadParameter;
 }
 
 #[cfg(test)]

@@ -127,8 +127,13 @@ impl Headers {
     /// Reads a frame, with as many tags as the process has them read: a rule's Ethernet type is
     /// what stands behind those. Metadata is zero and for the caller to fill in.
     pub fn read(frame: &[u8]) -> Headers {
+        Headers::read_tags(frame, packet::vlan_limit())
+    }
+
+    /// Reads a frame with at most so many tags, of the two that there are registers for.
+    pub fn read_tags(frame: &[u8], limit: usize) -> Headers {
         let mut h = Headers::default();
-        h.ethernet(frame);
+        h.ethernet(frame, limit);
         h
     }
 
@@ -191,7 +196,7 @@ impl Headers {
         }
     }
 
-    fn ethernet(&mut self, frame: &[u8]) {
+    fn ethernet(&mut self, frame: &[u8], limit: usize) {
         let Ok(ethernet) = Ethernet2HeaderSlice::from_slice(frame) else {
             // Addresses without a type are still addresses.
             if let Some(addresses) = frame.first_chunk::<12>() {
@@ -205,7 +210,7 @@ impl Headers {
         self.eth_dst = number(&ethernet.destination()) as u64;
         self.eth_src = number(&ethernet.source()) as u64;
         let (mut at, mut found) = (14, ethernet.ether_type().0);
-        for place in self.tags.iter_mut().take(packet::vlan_limit()) {
+        for place in self.tags.iter_mut().take(limit) {
             let rest = frame.get(at..).unwrap_or_default();
             let tag = SingleVlanHeaderSlice::from_slice(rest);
             let (kind::VLAN | kind::SERVICE_VLAN, Ok(tag)) = (found, tag) else {

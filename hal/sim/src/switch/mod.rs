@@ -10,6 +10,7 @@ mod table;
 
 pub use edit::{pop_mpls, pop_vlan, push_mpls, push_vlan, set};
 pub use headers::Headers;
+pub(crate) use headers::{kind, protocol};
 pub use table::{Hit, RuleTable};
 
 use clock::Time;

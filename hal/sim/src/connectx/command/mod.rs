@@ -17,8 +17,6 @@ pub(super) type Outcome = Result<(), Syndrome>;
 /// A command on its way through the device.
 pub(super) struct Call<'a> {
     pub opcode: Opcode,
-    /// On whose behalf; 0 = the kernel's or the only driver's.
-    pub uid: u16,
     pub op_mod: u16,
     pub input: &'a [u8],
     pub output: &'a mut [u8],
@@ -57,11 +55,14 @@ impl Core {
         if opcode.input().reserved_set(input).is_some() {
             return Err(Syndrome::ReservedBits);
         }
+        // On whose behalf: there are no users but the driver itself.
+        if head.get(Input::UID) != 0 {
+            return Err(Syndrome::UnknownUser);
+        }
         self.check_stage(opcode)?;
         self.provide_pages(opcode, bus)?;
         let mut call = Call {
             opcode,
-            uid: head.get(Input::UID),
             op_mod: head.get(Input::OP_MOD),
             input,
             output,
@@ -105,6 +106,54 @@ impl Core {
             Opcode::DestroyCq => self.destroy_cq(call),
             Opcode::QueryCq => self.query_cq(call),
             Opcode::ModifyCq => self.modify_cq(call),
+            Opcode::AllocFlowCounter => self.alloc_flow_counter(call),
+            Opcode::DeallocFlowCounter => self.dealloc_flow_counter(call),
+            Opcode::QueryFlowCounter => self.query_flow_counter(call),
+            Opcode::AllocModifyHeaderContext => self.alloc_modify_header_context(call),
+            Opcode::DeallocModifyHeaderContext => self.dealloc_modify_header_context(call),
+            Opcode::AllocPacketReformatContext => self.alloc_packet_reformat_context(call),
+            Opcode::DeallocPacketReformatContext => self.dealloc_packet_reformat_context(call),
+            Opcode::CreateFlowTable => self.create_flow_table(call),
+            Opcode::DestroyFlowTable => self.destroy_flow_table(call),
+            Opcode::QueryFlowTable => self.query_flow_table(call),
+            Opcode::ModifyFlowTable => self.modify_flow_table(call),
+            Opcode::SetFlowTableRoot => self.set_flow_table_root(call),
+            Opcode::CreateFlowGroup => self.create_flow_group(call),
+            Opcode::DestroyFlowGroup => self.destroy_flow_group(call),
+            Opcode::QueryFlowGroup => self.query_flow_group(call),
+            Opcode::SetFlowTableEntry => self.set_flow_table_entry(call),
+            Opcode::DeleteFlowTableEntry => self.delete_flow_table_entry(call),
+            Opcode::QueryFlowTableEntry => self.query_flow_table_entry(call),
+            Opcode::CreateTis => self.create_tis(call),
+            Opcode::ModifyTis => self.modify_tis(call),
+            Opcode::DestroyTis => self.destroy_tis(call),
+            Opcode::QueryTis => self.query_tis(call),
+            Opcode::CreateTir => self.create_tir(call),
+            Opcode::ModifyTir => self.modify_tir(call),
+            Opcode::DestroyTir => self.destroy_tir(call),
+            Opcode::QueryTir => self.query_tir(call),
+            Opcode::CreateRqt => self.create_rqt(call),
+            Opcode::ModifyRqt => self.modify_rqt(call),
+            Opcode::DestroyRqt => self.destroy_rqt(call),
+            Opcode::QueryRqt => self.query_rqt(call),
+            Opcode::CreateSq => self.create_sq(call),
+            Opcode::ModifySq => self.modify_sq(call),
+            Opcode::DestroySq => self.destroy_sq(call),
+            Opcode::QuerySq => self.query_sq(call),
+            Opcode::CreateRq => self.create_rq(call),
+            Opcode::ModifyRq => self.modify_rq(call),
+            Opcode::DestroyRq => self.destroy_rq(call),
+            Opcode::QueryRq => self.query_rq(call),
+            Opcode::QueryVportState => self.query_vport_state(call),
+            Opcode::ModifyVportState => self.modify_vport_state(call),
+            Opcode::QueryNicVportContext => self.query_nic_vport_context(call),
+            Opcode::ModifyNicVportContext => self.modify_nic_vport_context(call),
+            Opcode::QueryEswVportContext => self.query_esw_vport_context(call),
+            Opcode::ModifyEswVportContext => self.modify_esw_vport_context(call),
+            Opcode::QueryVportCounter => self.query_vport_counter(call),
+            Opcode::QueryVnicEnv => self.query_vnic_env(call),
+            Opcode::AddVxlanUdpDport => self.add_vxlan_udp_dport(call),
+            Opcode::DeleteVxlanUdpDport => self.delete_vxlan_udp_dport(call),
             _ => Err(Syndrome::UnknownCommand),
         }
     }

@@ -97,6 +97,12 @@ impl Core {
         mkey.pieces(at, len)
     }
 
+    /// The protection domain of a key, if there is such a key.
+    pub fn pd_of(&self, key: u32) -> Option<u32> {
+        let mkey = self.mkeys.get(&(key >> 8))?;
+        (u32::from(mkey.low) == key & 0xff).then_some(mkey.pd)
+    }
+
     /// CREATE_MKEY.
     pub fn create_mkey(&mut self, call: &mut Call<'_>) -> Outcome {
         let input = call.input()?;

@@ -7,7 +7,9 @@ pub(super) mod cq;
 pub(super) mod domain;
 pub(super) mod eq;
 pub(super) mod mkey;
+pub(super) mod queue;
 pub(super) mod ring;
+pub(super) mod transport;
 
 use super::syndrome::Syndrome;
 use std::collections::BTreeMap;
@@ -91,11 +93,6 @@ pub(super) struct Registry(BTreeMap<Id, Entry>);
 impl Registry {
     pub fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// How many there are of a kind.
-    pub fn count(&self, kind: Kind) -> usize {
-        self.of(kind).count()
     }
 
     /// Whether an object is there.

@@ -50,11 +50,6 @@ impl Ring {
         1 << self.log_size
     }
 
-    /// Entries, log 2.
-    pub fn log_len(&self) -> u32 {
-        self.log_size
-    }
-
     /// Bytes of an entry.
     pub fn stride(&self) -> usize {
         1 << self.log_stride
