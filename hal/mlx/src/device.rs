@@ -4,7 +4,7 @@ use crate::error::MlxError;
 use crate::nic::Nic;
 use crate::patience::Patience;
 use crate::port::{Control, MlxPort, Port, Queues, lock};
-use crate::steering::VportId;
+use crate::steering::{Operations, VportId};
 use hal::pci::{Interrupt, PciFunction};
 use hal::{
     Capabilities, Completion, Counter, DeviceError, DeviceStats, DpPort, Epoch, FlowDevice,
@@ -57,7 +57,8 @@ pub struct MlxDevice {
     lost: Vec<Completion>,
     /// Why it does not work.
     broken: Option<String>,
-    numbers: HashMap<VportId, DpPort>,
+    /// Operations on rules of the NIC that is gone, until there is one again.
+    before: Option<Operations>,
     /// What rules had carried that are gone.
     retired: u64,
     /// Packets of ports that are closed.
@@ -108,7 +109,7 @@ impl MlxDevice {
             epoch: 0,
             lost: Vec::new(),
             broken: None,
-            numbers: HashMap::new(),
+            before: None,
             retired: 0,
             misses: 0,
         })
@@ -230,16 +231,17 @@ impl FlowDevice for MlxDevice {
             self.retired += last.iter().map(|l| l.counter.packets).sum::<u64>();
             control.strip();
             self.epoch += 1;
-            if self.broken.is_none()
-                && let Err(e) = nic.close()
-            {
+            let works = self.broken.is_none();
+            let (operations, closed) = nic.close(works);
+            self.before = Some(operations);
+            if let Err(e) = closed {
                 tracing::warn!(target: "mlx", "{}: {e}", self.name);
             }
         }
         let mut nic =
             Nic::open(&self.pci, &self.patience, &self.interrupts).map_err(|e| self.fail(&e))?;
-        for (vport, number) in &self.numbers {
-            nic.operations.bind(*vport, Some(*number));
+        if let Some(before) = self.before.take() {
+            nic.operations.follow(before);
         }
         control.nic = Some(nic);
         for index in 0..control.ports.len() {
@@ -306,12 +308,10 @@ impl FlowDevice for MlxDevice {
         let Some(vport) = MlxDevice::vport(port) else {
             return;
         };
-        match number {
-            Some(number) => self.numbers.insert(vport, number),
-            None => self.numbers.remove(&vport),
-        };
-        if let Some(nic) = &mut lock(&self.control).nic {
-            nic.operations.bind(vport, number);
+        let mut control = lock(&self.control);
+        let operations = control.nic.as_mut().map(|nic| &mut nic.operations);
+        if let Some(operations) = operations.or(self.before.as_mut()) {
+            operations.bind(vport, number);
         }
     }
 

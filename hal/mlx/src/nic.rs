@@ -106,12 +106,21 @@ impl Nic {
         Ok(nic)
     }
 
-    /// Takes the NIC down.
-    ///
-    /// # Errors
-    /// A command fails.
-    pub fn close(self) -> Result<(), MlxError> {
-        self.function.close(Teardown::Orderly)
+    /// Takes the NIC down, orderly if it works; its operations stay for whatever follows them.
+    pub fn close(self, works: bool) -> (Operations, Result<(), MlxError>) {
+        let Nic {
+            function,
+            operations,
+            ..
+        } = self;
+        let closed = if works {
+            function.close(Teardown::Orderly)
+        } else {
+            // Its end is a reset.
+            drop(function);
+            Ok(())
+        };
+        (operations, closed)
     }
 
     /// Goes on with operations on rules, and does what the device asks for.

@@ -179,6 +179,14 @@ impl Operations {
         self.vports.extend(number.map(|number| (number, vport)));
     }
 
+    /// What comes after these operations, which have all been lost: no ticket and no handle of theirs
+    /// comes again, and ports keep their numbers.
+    pub fn follow(&mut self, before: Operations) {
+        self.tickets = before.tickets;
+        self.vports = before.vports;
+        self.rules.follow(before.rules);
+    }
+
     /// Operations that have not completed.
     pub fn in_flight(&self) -> usize {
         self.ops.len()

@@ -213,6 +213,11 @@ impl Rules {
         })
     }
 
+    /// What comes after these rules, which have been forgotten: no handle of theirs comes again.
+    pub fn follow(&mut self, before: Rules) {
+        self.generations = before.generations;
+    }
+
     /// Forgets all rules and entries; handles stay stale for ever.
     pub fn clear(&mut self) {
         self.slots.clear();
