@@ -1,6 +1,7 @@
 //! `ovs-vswitchd`: the switch daemon.
 
 mod dummy_wire;
+mod nic;
 mod provider;
 
 use clock::Clock;
@@ -20,6 +21,7 @@ const MODULES: &[&str] = &[
     "dpif_netdev",
     "fail_open",
     "jsonrpc",
+    "mlx",
     "netdev",
     "netdev_dummy",
     "netdev_linux",

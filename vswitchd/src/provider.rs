@@ -1,9 +1,9 @@
 //! What this process can open: the only place that names datapaths, ports and devices.
 
 use crate::dummy_wire::{Bell, DummyWire};
+use crate::nic;
 use clock::Clock;
 use hal::{Datapath, DeviceWatch, FlowDevice, PacketPort as _, PortError};
-use hal_sim::{Settings, SimDevice};
 use hal_soft::Soft;
 use hal_soft::ports::dummy::DummyPort;
 use hal_soft::ports::system::SystemPort;
@@ -12,7 +12,7 @@ use hal_soft::ports::watch::Watch;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use vswitchd::ports::{DevicePort, Opened, PortRequest, Provider};
+use vswitchd::ports::{Opened, PortRequest, Provider};
 
 /// Whether dummy datapaths and ports can be had (`--enable-dummy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Provider for LocalProvider {
         } else {
             &["dummy", "dummy-internal", "dummy-pmd"]
         };
-        let real = ["hal", "internal", "patch", "system", "tap"];
+        let real = ["dpdk", "hal", "internal", "patch", "system", "tap"];
         let mut all: Vec<String> = dummy.iter().chain(&real).map(|s| (*s).to_owned()).collect();
         all.sort_unstable();
         all
@@ -227,7 +227,8 @@ impl Provider for LocalProvider {
                 let port = port.map_err(|e| e.to_string())?;
                 Ok(Opened::Port(Arc::new(port)))
             }
-            "hal" => device_port(request).map(Opened::Device),
+            "hal" => nic::hal_port(request).map(Opened::Device),
+            "dpdk" => nic::dpdk_port(request).map(Opened::Device),
             kind => {
                 let name = request.name;
                 tracing::warn!(target: "netdev",
@@ -241,19 +242,7 @@ impl Provider for LocalProvider {
     }
 
     fn open_device(&mut self, name: &str) -> Result<Box<dyn FlowDevice>, String> {
-        let Some(sim) = name.strip_prefix("sim:").filter(|n| is_plain_name(n)) else {
-            return Err(format!(
-                "{name}: no such device (this build knows sim:NAME)"
-            ));
-        };
-        // Settings stand beside the database; without a file everything has its default.
-        let file = daemon::dirs::dbdir().join(format!("sim-{sim}.json"));
-        let settings = if file.exists() {
-            Settings::load(&file).map_err(|e| e.to_string())?
-        } else {
-            Settings::default()
-        };
-        SimDevice::open(name, settings, self.clock.clone()).map_err(|e| e.to_string())
+        nic::open(name, &self.clock)
     }
 
     fn watch_devices(&mut self) -> Option<Box<dyn DeviceWatch>> {
@@ -331,25 +320,4 @@ fn set_options(port: &DummyPort, options: &BTreeMap<String, String>) -> Result<(
         port.set_ifindex(n);
     }
     Ok(())
-}
-
-/// Whether a device's name can stand in a file's name.
-fn is_plain_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-}
-
-/// The NIC's port that the options name.
-fn device_port(request: &PortRequest<'_>) -> Result<DevicePort, String> {
-    let option = |k: &str| request.options.get(k).filter(|v| !v.is_empty()).cloned();
-    let need = |k: &str| {
-        option(k).ok_or_else(|| format!("{}: hal type requires valid '{k}' argument", request.name))
-    };
-    Ok(DevicePort {
-        device: need("hal-device")?,
-        port: need("hal-port")?,
-        wire: option("hal-wire"),
-    })
 }

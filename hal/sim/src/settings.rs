@@ -116,7 +116,7 @@ impl Settings {
 }
 
 /// Each key alone makes a `T`, so that an error can say which does not.
-fn check_each<T: for<'de> Deserialize<'de>>(
+pub(crate) fn check_each<T: for<'de> Deserialize<'de>>(
     place: &str,
     keys: &Map<String, Value>,
 ) -> Result<(), String> {
