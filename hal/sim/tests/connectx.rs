@@ -5,6 +5,8 @@
 
 #[path = "connectx/driver.rs"]
 mod driver;
+#[path = "connectx/eswitch.rs"]
+mod eswitch;
 #[path = "connectx/events.rs"]
 mod events;
 #[path = "connectx/function.rs"]
@@ -13,3 +15,5 @@ mod function;
 mod packets;
 #[path = "connectx/queues.rs"]
 mod queues;
+#[path = "connectx/steering.rs"]
+mod steering;

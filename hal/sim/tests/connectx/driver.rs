@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the output's mailboxes begin among all.
-const OUT: usize = 512;
+const OUT: usize = 1024;
 const MAILBOX: usize = 1024;
 
 /// How a command ended that did not end well.

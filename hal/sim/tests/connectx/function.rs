@@ -213,7 +213,7 @@ fn what_is_delivered_wrongly_is_told_in_the_entry() {
         }
     };
     d.plain(Opcode::EnableHca, 0).unwrap();
-    let mailbox = d.boxes.iova().0 + 512 * 1024;
+    let mailbox = d.boxes.iova().0 + 1024 * 1024;
     let cases: [(usize, Vec<u8>, Delivery); 9] = [
         (0x00, vec![6], Delivery::Descriptor),
         (0x01, vec![1], Delivery::Reserved),
@@ -236,7 +236,7 @@ fn what_is_delivered_wrongly_is_told_in_the_entry() {
     let mut issi = [0; 16];
     issi[..2].copy_from_slice(&(Opcode::QueryIssi as u16).to_be_bytes());
     d.post(0, &issi, 0x70);
-    d.boxes.write(512 * 1024 + 0x238, &[0, 0, 0, 1]);
+    d.boxes.write(1024 * 1024 + 0x238, &[0, 0, 0, 1]);
     d.ring(1);
     d.settle();
     let wanted = Failed::Delivery(Delivery::BlockNumber as u8);
@@ -251,8 +251,8 @@ fn what_is_stale_beyond_the_length_does_not_matter() {
     issi[..2].copy_from_slice(&(Opcode::QueryIssi as u16).to_be_bytes());
     d.post(0, &issi, 0x70);
     // `next` of the last mailbox, and what is behind the 0x60 bytes.
-    d.boxes.write(512 * 1024 + 0x230, &[0xff; 8]);
-    d.boxes.write(512 * 1024 + 0x60, &[0xff; 0x100]);
+    d.boxes.write(1024 * 1024 + 0x230, &[0xff; 8]);
+    d.boxes.write(1024 * 1024 + 0x60, &[0xff; 0x100]);
     d.ring(1);
     d.settle();
     let out = d.outcome(0).unwrap();

@@ -493,10 +493,7 @@ impl Nic {
 
     /// Headers.
     pub fn reformat(&mut self, kind: ReformatType, data: &[u8]) -> Result<u32, Failed> {
-        let mut input = View::with_octets(
-            AllocPacketReformatContextIn::DATA,
-            (data.len() + 2).next_multiple_of(4) - 2,
-        );
+        let mut input = View::with_octets(AllocPacketReformatContextIn::DATA, data.len());
         input
             .at_mut(AllocPacketReformatContextIn::CONTEXT)
             .set(ReformatContext::REFORMAT_TYPE, kind as u8)

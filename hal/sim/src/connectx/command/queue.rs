@@ -108,7 +108,7 @@ fn deliver(slot: u32, entry: Entry, signed: bool, bus: &Bus<'_>) -> Result<Deliv
     }
     let length = |n: u32, wrong: Delivery| {
         let n = n as usize;
-        let good = (INLINE..=LONGEST).contains(&n) && n.is_multiple_of(4);
+        let good = (INLINE..=LONGEST).contains(&n);
         good.then_some(n).ok_or(wrong)
     };
     let len = length(entry.get(CommandEntry::INPUT_LENGTH), Delivery::InputLength)?;
