@@ -15,6 +15,7 @@ use super::profile::Model;
 use super::registers::{Asked, Doorbell};
 use super::settings::ConnectXSettings;
 use super::steering::Steering;
+use super::trace::Trace;
 use super::vport::{Vport, vports};
 use super::wires::Ports;
 use clock::Time;
@@ -130,6 +131,7 @@ pub(super) struct Core {
     pub ports: Ports,
     pub statistics: Statistics,
     pub violations: Vec<String>,
+    pub trace: Option<Trace>,
 }
 
 impl Core {
@@ -159,6 +161,7 @@ impl Core {
             name: name.into(),
             statistics: Statistics::default(),
             violations: Vec::new(),
+            trace: None,
             settings,
             model,
         }
@@ -171,11 +174,28 @@ impl Core {
         self.statistics = old.statistics;
         self.violations = old.violations;
         self.ports = old.ports;
+        self.trace = old.trace;
+        self.note("reset");
+    }
+
+    /// Writes a line down, if anybody wants to know.
+    pub fn note(&mut self, line: &str) {
+        self.trace(|trace| trace.note(line));
+    }
+
+    /// Writes something down, if anybody wants to know. Where there is no room for it, no more is
+    /// written.
+    pub fn trace(&mut self, write: impl FnOnce(&mut Trace) -> std::io::Result<()>) {
+        if let Some(Err(e)) = self.trace.as_mut().map(write) {
+            tracing::warn!("no more commands are written down: {e}");
+            self.trace = None;
+        }
     }
 
     /// Notes what a host must not do.
     pub fn violation(&mut self, what: String) {
         tracing::debug!("{what}");
+        self.note(&what);
         self.statistics.violations += 1;
         if self.violations.len() < VIOLATIONS {
             self.violations.push(what);

@@ -12,7 +12,7 @@
 //!
 //! * `config`, `registers`, `interrupts`, `memory`: the PCI function.
 //! * `command`: the command queue and what is the same for all commands; `syndrome`: why one was
-//!   refused.
+//!   refused; `trace`: commands in words.
 //! * `function`, `pages`, `capability`, `health`: its life, its memory, what it can do, how it is.
 //! * `register_access`: registers by number, and what the device says of itself.
 //! * `objects`: what commands create, and who refers to whom; event and completion queues, memory
@@ -40,6 +40,7 @@ mod registers;
 mod settings;
 mod steering;
 mod syndrome;
+mod trace;
 mod vport;
 mod wires;
 
@@ -54,6 +55,7 @@ use self::core::{Bus, Core};
 use self::interrupts::Interrupts;
 use self::memory::Reachable;
 use self::registers::Registers;
+use self::trace::Trace;
 use self::wires::vport_of;
 use crate::wire::{Bell, wait_readable};
 use clock::Clock;
@@ -175,6 +177,11 @@ impl ConnectX {
                 self.name()
             ),
         })
+    }
+
+    /// Writes down each command from now on, and what came of it.
+    pub fn trace_to(&self, to: Box<dyn io::Write + Send>) {
+        lock(&self.shared.core).trace = Some(Trace::new(to));
     }
 
     /// What happened so far.

@@ -147,15 +147,17 @@ impl Driver {
         }
         let len = entry.get(CommandEntry::OUTPUT_LENGTH) as usize;
         let mut out = entry.get(CommandEntry::OUTPUT).to_be_bytes().to_vec();
-        for i in 0..(len - 16).div_ceil(MAILBOX_DATA) {
+        for i in 0..len.saturating_sub(16).div_ceil(MAILBOX_DATA) {
             let mut data = [0; MAILBOX_DATA];
             self.boxes.read((OUT + i) * MAILBOX, &mut data);
             out.extend(data);
         }
-        out.truncate(len);
         let head = View::<Output, _>::new(&out[..]).unwrap();
         match head.get(Output::STATUS) {
-            0 => Ok(out),
+            0 => {
+                out.truncate(len);
+                Ok(out)
+            }
             status => Err(Failed::Refused(status, head.get(Output::SYNDROME))),
         }
     }

@@ -220,7 +220,7 @@ fn what_is_delivered_wrongly_is_told_in_the_entry() {
         (0x04, vec![0, 0, 0, 8], Delivery::InputLength),
         (0x04, vec![1, 0, 0, 0], Delivery::InputLength),
         (0x04, vec![0, 0, 0, 32], Delivery::InputPointer),
-        (0x38, vec![0, 0, 0, 12], Delivery::OutputLength),
+        (0x38, vec![0, 0, 0, 4], Delivery::OutputLength),
         (0x30, vec![0; 8], Delivery::OutputPointer),
         (
             0x30,
@@ -271,6 +271,10 @@ fn what_is_asked_wrongly_has_its_number() {
     issi[..2].copy_from_slice(&(Opcode::QueryIssi as u16).to_be_bytes());
     assert_eq!(d.raw(&issi, 0x70), refused(Syndrome::InputLength));
     assert_eq!(d.raw(&issi[..16], 0x60), refused(Syndrome::OutputLength));
+    // What is reserved at an output's end need not be there: Linux gives 12 bytes.
+    let mut enable = [0; 16];
+    enable[..2].copy_from_slice(&(Opcode::EnableHca as u16).to_be_bytes());
+    assert_eq!(d.raw(&enable, 12), refused(Syndrome::AlreadyEnabled));
     issi[12] = 1;
     assert_eq!(d.raw(&issi[..16], 0x70), refused(Syndrome::ReservedBits));
     assert_eq!(Syndrome::UnknownCommand as u32, FIRST_SYNDROME + 1);

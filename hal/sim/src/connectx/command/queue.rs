@@ -17,6 +17,8 @@ use hal_mlx_prm::queue::{CommandEntry, Delivery, MAILBOX_DATA, Mailbox, TRANSPOR
 
 /// Bytes of input or output in the entry itself.
 const INLINE: usize = 16;
+/// The shortest output: status and syndrome. Linux leaves out what is reserved behind them.
+const LEAST_OUTPUT: usize = 8;
 /// The longest input or output. 12,868 pages given in one command are 100 KiB.
 const LONGEST: usize = 1 << 20;
 /// Mailboxes begin at multiples of this.
@@ -106,14 +108,15 @@ fn deliver(slot: u32, entry: Entry, signed: bool, bus: &Bus<'_>) -> Result<Deliv
     if signed && sum(entry.bytes()) != 0xff {
         return Err(Delivery::Signature);
     }
-    let length = |n: u32, wrong: Delivery| {
+    let length = |n: u32, least: usize, wrong: Delivery| {
         let n = n as usize;
-        let good = (INLINE..=LONGEST).contains(&n);
+        let good = (least..=LONGEST).contains(&n);
         good.then_some(n).ok_or(wrong)
     };
-    let len = length(entry.get(CommandEntry::INPUT_LENGTH), Delivery::InputLength)?;
+    let len = entry.get(CommandEntry::INPUT_LENGTH);
+    let len = length(len, INLINE, Delivery::InputLength)?;
     let room = entry.get(CommandEntry::OUTPUT_LENGTH);
-    let room = length(room, Delivery::OutputLength)?;
+    let room = length(room, LEAST_OUTPUT, Delivery::OutputLength)?;
     let chain = |first, len, pointer| Chain {
         first,
         len,
@@ -131,7 +134,7 @@ fn deliver(slot: u32, entry: Entry, signed: bool, bus: &Bus<'_>) -> Result<Deliv
         slot,
         last: last_word(&entry),
         input,
-        output: vec![0; room],
+        output: vec![0; room.max(INLINE)],
         mailboxes,
     })
 }
@@ -170,6 +173,9 @@ impl Core {
             Ok(command) => self.carry_out(command, queue, bus),
             Err(delivery) => {
                 self.statistics.undelivered += 1;
+                self.note(&format!(
+                    "slot {slot} not delivered: {delivery:?}, {bytes:02x?}"
+                ));
                 let event = self.command_events_taker();
                 let command = Delivered {
                     slot,
@@ -197,6 +203,7 @@ impl Core {
             self.statistics.refused += 1;
         }
         conclude(&mut command.output, outcome);
+        self.trace(|trace| trace.command(&command.input, &command.output, outcome));
         self.tell(queue, Delivery::Ok, &command, event, bus);
     }
 
