@@ -173,11 +173,9 @@ impl Core {
         let action = context.get(FlowTableContext::TABLE_MISS_ACTION);
         match MissAction::of(action).ok_or(Syndrome::MissAction)? {
             MissAction::Default => Ok((Miss::Default, vec![])),
+            // Linux does so whether IDENTIFIED_MISS_TABLE_MODE is set or not, as with the
+            // ConnectX-4 Lx, where it is not.
             MissAction::Forward => {
-                let identified = FlowTableProperties::IDENTIFIED_MISS_TABLE_MODE;
-                if !self.capabilities.of_tables(kind, identified) {
-                    return Err(Syndrome::MissAction);
-                }
                 let next = context.get(FlowTableContext::TABLE_MISS_ID);
                 let table = self.steering.tables.get(&next);
                 let table = table.ok_or(Syndrome::NoSuchTable)?;
