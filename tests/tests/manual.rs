@@ -91,6 +91,7 @@ fn options_are_those_of_the_help() {
         ("ovs-dpctl", 8, Some("--option")),
         ("ovsdb-client", 1, None),
         ("ovsdb-tool", 1, Some("--option")),
+        ("nic-sim", 8, None),
     ] {
         let (_, page) = documented(name, section);
         let mut shown = options_in(&help(name));
@@ -187,6 +188,7 @@ fn pages_are_shown_without_a_warning() {
         ("ovs-dpctl", 8),
         ("ovsdb-client", 1),
         ("ovsdb-tool", 1),
+        ("nic-sim", 8),
     ] {
         let mut man = Command::new("man");
         man.env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8");

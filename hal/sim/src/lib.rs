@@ -66,6 +66,6 @@ mod wire;
 pub use device::SimDevice;
 pub use fabric::Fabric;
 pub use profile::Profile;
-pub use serve::serve;
+pub use serve::{listen, serve, serve_on};
 pub use settings::{Faults, Settings, SettingsError};
 pub use wire::MemoryWire;

@@ -23,11 +23,12 @@ use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, Serv
 /// Bytes of configuration space, that of PCI Express included.
 const CONFIG_SPACE: u64 = 4096;
 
-/// Takes the place of a socket that a server has left; one that is listened on stays.
+/// Makes the socket. It takes the place of one that a server has left; one that is listened on
+/// stays.
 ///
 /// # Errors
 /// Somebody listens there, or the operating system refuses.
-fn listen(path: &Path) -> io::Result<UnixListener> {
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             if UnixStream::connect(path).is_ok() {
@@ -45,6 +46,14 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 /// # Errors
 /// The socket cannot be had, or no peer can be accepted any more.
 pub fn serve(path: &Path, function: Arc<dyn Endpoint>) -> io::Result<()> {
+    serve_on(listen(path)?, function)
+}
+
+/// Serves a function to those who connect, one after the other, until the listener breaks.
+///
+/// # Errors
+/// No peer can be accepted any more.
+pub fn serve_on(listener: UnixListener, function: Arc<dyn Endpoint>) -> io::Result<()> {
     let irqs = (0..VFIO_PCI_NUM_IRQS).map(|index| IrqInfo {
         index,
         flags: VFIO_IRQ_INFO_EVENTFD,
@@ -71,8 +80,7 @@ pub fn serve(path: &Path, function: Arc<dyn Endpoint>) -> io::Result<()> {
             mmap_fd: None,
         }
     });
-    let listener = OwnedFd::from(listen(path)?);
-    let server = Server::from_owned_fd(listener, true, irqs.collect(), regions.collect());
+    let server = Server::from_owned_fd(listener.into(), true, irqs.collect(), regions.collect());
     loop {
         let mut peer = Peer {
             function: function.clone(),
