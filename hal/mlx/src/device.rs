@@ -59,10 +59,6 @@ pub struct MlxDevice {
     broken: Option<String>,
     /// Operations on rules of the NIC that is gone, until there is one again.
     before: Option<Operations>,
-    /// What rules had carried that are gone.
-    retired: u64,
-    /// Packets of ports that are closed.
-    misses: u64,
 }
 
 fn failed(name: &str, what: impl ToString) -> DeviceError {
@@ -104,14 +100,13 @@ impl MlxDevice {
             control: Arc::new(Mutex::new(Control {
                 nic: Some(nic),
                 ports: Vec::new(),
+                departed: (0, 0),
             })),
             wires,
             epoch: 0,
             lost: Vec::new(),
             broken: None,
             before: None,
-            retired: 0,
-            misses: 0,
         })
     }
 
@@ -181,7 +176,6 @@ impl FlowDevice for MlxDevice {
         let Some(nic) = &mut control.nic else {
             return Ok(());
         };
-        let before = done.len();
         let mut polled = nic.poll(done);
         for queues in &control.ports {
             let port = &queues.port;
@@ -189,15 +183,6 @@ impl FlowDevice for MlxDevice {
             if port.broken.load(Relaxed) && polled.is_ok() {
                 let what = format!("a queue of {} has failed", port.name);
                 polled = Err(MlxError::Health { what });
-            }
-        }
-        for completion in &done[before..] {
-            match &completion.outcome {
-                hal::Outcome::Removed(counter) => self.retired += counter.packets,
-                hal::Outcome::Installed(installed) => {
-                    self.retired += installed.replaced.map_or(0, |c| c.packets);
-                }
-                _ => {}
             }
         }
         polled.map_err(|e| self.fail(&e))
@@ -228,7 +213,6 @@ impl FlowDevice for MlxDevice {
             };
             let now = nic.now();
             last = nic.operations.lose_all(&raw, now, &mut self.lost);
-            self.retired += last.iter().map(|l| l.counter.packets).sum::<u64>();
             control.strip();
             self.epoch += 1;
             let works = self.broken.is_none();
@@ -317,16 +301,17 @@ impl FlowDevice for MlxDevice {
 
     fn stats(&self) -> DeviceStats {
         let control = lock(&self.control);
-        let misses = control.ports.iter().map(|q| q.port.received()).sum::<u64>();
+        let received = control.ports.iter().map(|q| q.port.received());
+        let (misses, resumed) = received.fold(control.departed, |(a, b), (m, r)| (a + m, b + r));
         let mut stats = DeviceStats {
-            hits: self.retired,
-            misses: self.misses + misses,
+            misses,
             ..DeviceStats::default()
         };
         if let Some(nic) = &control.nic {
             stats.rules = nic.operations.rules.len();
             stats.in_flight = nic.operations.in_flight() + self.lost.len();
-            stats.hits += nic.operations.carried();
+            // Counters are read now and then, misses are known at once.
+            stats.hits = nic.operations.carried().saturating_sub(resumed);
             stats.shared_objects = nic.operations.rewrites.len();
         }
         stats

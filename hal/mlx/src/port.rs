@@ -77,6 +77,7 @@ struct Tally {
     rx_packets: AtomicU64,
     rx_bytes: AtomicU64,
     rx_errors: AtomicU64,
+    rx_resumed: AtomicU64,
     tx_packets: AtomicU64,
     tx_bytes: AtomicU64,
     tx_dropped: AtomicU64,
@@ -135,9 +136,13 @@ impl Port {
         }
     }
 
-    /// Packets that came to software.
-    pub fn received(&self) -> u64 {
-        self.tally.rx_packets.load(Relaxed)
+    /// Packets that came to software, and those among them that a rule had sent on.
+    pub fn received(&self) -> (u64, u64) {
+        let tally = &self.tally;
+        (
+            tally.rx_packets.load(Relaxed),
+            tally.rx_resumed.load(Relaxed),
+        )
     }
 }
 
@@ -157,6 +162,8 @@ pub struct Control {
     pub nic: Option<Nic>,
     /// Its open ports.
     pub ports: Vec<Queues>,
+    /// What ports that are closed have received, as [`Port::received`] has it.
+    pub departed: (u64, u64),
 }
 
 impl Control {
@@ -200,6 +207,9 @@ impl Control {
             return;
         };
         let queues = self.ports.remove(index);
+        let (received, resumed) = port.received();
+        self.departed.0 += received;
+        self.departed.1 += resumed;
         let Some(nic) = &mut self.nic else { return };
         nic.operations.bind(port.vport, None);
         let mut failed = Ok(());
@@ -376,6 +386,7 @@ impl RxQueue for Rx {
         more(queue.tally.packets, before.packets, &tally.rx_packets);
         more(queue.tally.bytes, before.bytes, &tally.rx_bytes);
         more(queue.tally.errors, before.errors, &tally.rx_errors);
+        more(queue.tally.resumed, before.resumed, &tally.rx_resumed);
         if queue.tally.errors != before.errors || result.is_err() {
             self.port.broken.store(true, Relaxed);
         }

@@ -35,6 +35,8 @@ pub struct Tally {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Packets that a rule had sent on.
+    pub resumed: u64,
     /// Completions that said something impossible, or that something was wrong.
     pub errors: u64,
 }
@@ -243,6 +245,7 @@ impl ReceiveQueue {
                 .read(place * BUFFER, packet.receive_buffer(len));
             self.tally.packets += 1;
             self.tally.bytes += len as u64;
+            self.tally.resumed += u64::from(resume != 0);
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Raw {
 pub struct InUse {
     /// Which.
     pub id: CounterId,
+    /// Its rule is of the first stage, where each packet is counted once.
+    pub is_first: bool,
     begun_at: Raw,
     last: Counter,
 }
@@ -100,14 +102,15 @@ impl Counters {
         self.bulks.iter().map(|bulk| bulk.len as usize).sum()
     }
 
-    /// Takes one that counts from here on.
-    pub fn take(&mut self) -> Option<InUse> {
+    /// Takes one that counts from here on, for a rule of the first stage or of another.
+    pub fn take(&mut self, is_first: bool) -> Option<InUse> {
         let (id, begun_at) = match self.free.pop() {
             Some(used) => used,
             None => (self.fresh()?, Raw::default()),
         };
         Some(InUse {
             id,
+            is_first,
             begun_at,
             last: Counter::default(),
         })
@@ -152,7 +155,9 @@ mod tests {
             });
         }
         assert_eq!(counters.used_ranges(64), []);
-        let taken: Vec<u32> = (0..130).map(|_| counters.take().unwrap().id.0).collect();
+        let taken: Vec<u32> = (0..130)
+            .map(|_| counters.take(true).unwrap().id.0)
+            .collect();
         assert_eq!((taken[127], taken[129]), (127, 1001));
         let ranges = [(0, 64), (64, 64), (1000, 4)].map(|(first, len)| (CounterId(first), len));
         assert_eq!(counters.used_ranges(64), ranges);
@@ -166,7 +171,7 @@ mod tests {
             len: 2,
         });
         let raw = |packets, bytes| Raw { packets, bytes };
-        let mut a = counters.take().unwrap();
+        let mut a = counters.take(true).unwrap();
         assert_eq!(a.id, CounterId(8));
         let (t1, t2) = (Time::from_nanos(1), Time::from_nanos(2));
         assert_eq!(a.read(raw(3, 180), t1).used, Some(t1));
@@ -174,10 +179,10 @@ mod tests {
         assert_eq!(a.read(raw(3, 180), t2).used, Some(t1));
         assert_eq!(a.read(raw(1, 60), t2).packets, 3);
         counters.give_back(a, raw(5, 300));
-        let mut b = counters.take().unwrap();
+        let mut b = counters.take(true).unwrap();
         assert_eq!(b.id, CounterId(8));
         assert_eq!(b.read(raw(6, 400), t2).bytes, 100);
-        assert!(counters.take().is_some() && counters.take().is_none());
+        assert!(counters.take(true).is_some() && counters.take(true).is_none());
         assert_eq!(counters.count(), 2);
         assert_eq!(counters.used_ranges(64), [(CounterId(8), 2)]);
     }

@@ -58,6 +58,7 @@ struct Writer<'a> {
     out: View<MatchParameters, &'a mut [u8]>,
     side: Side,
     sections: u8,
+    looks_at_type: bool,
 }
 
 /// Writes one side of what a rule wants into memory that is zero; answers which sections there are.
@@ -73,6 +74,7 @@ pub fn write(
         out,
         side,
         sections: 0,
+        looks_at_type: false,
     };
     let layers = Layers::of(wanted.fields);
     for wish in wanted.fields {
@@ -86,6 +88,10 @@ pub fn write(
     writer.tag(first, second, &first_tag())?;
     let (first, second) = (find(FieldId::Vlan2Tci), find(FieldId::Vlan2Tpid));
     writer.tag(first, second, &second_tag())?;
+    // The NIC's EtherType stands behind all tags, the switch's behind as many as it reads.
+    if writer.looks_at_type && packet::vlan_limit() == 1 {
+        writer.no_tag(&second_tag());
+    }
     if wanted.stage.0 != 0 {
         writer.misc_2(STAGE_REGISTER, wanted.stage.0, u32::MAX);
     }
@@ -165,6 +171,10 @@ impl Writer<'_> {
                 if value < 0x600 {
                     return Err("a frame without an EtherType".into());
                 }
+                if matches!(value, CUSTOMER_TAG | SERVICE_TAG) {
+                    return Err("a VLAN tag as what is behind the tags".into());
+                }
+                self.looks_at_type = true;
                 self.outer(MatchHeaders::ETHERTYPE, value as u16, u16::MAX);
             }
             VlanTci | VlanTpid | Vlan2Tci | Vlan2Tpid => {}
@@ -207,6 +217,12 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// There is no such tag.
+    fn no_tag(&mut self, fields: &TagFields) {
+        (fields.customer)(self, false);
+        (fields.service)(self, false);
+    }
+
     /// A VLAN tag: none, or one of a type.
     fn tag(
         &mut self,
@@ -228,8 +244,7 @@ impl Writer<'_> {
                 if value & mask != 0 {
                     return Err("bits of a VLAN tag that is not there".into());
                 }
-                (fields.customer)(self, false);
-                (fields.service)(self, false);
+                self.no_tag(fields);
                 Ok(())
             }
             (None | Some(true), Some(CUSTOMER_TAG)) => {
@@ -313,6 +328,7 @@ mod tests {
     #[test]
     fn fields_have_their_words() {
         use FieldId::*;
+        packet::set_vlan_limit(2);
         let cases: [(Fields, &str); 9] = [
             (
                 &[(PacketType, 0, u128::MAX)],
@@ -393,12 +409,25 @@ mod tests {
     }
 
     #[test]
+    fn where_one_tag_is_read_a_packet_with_two_is_another() {
+        packet::set_vlan_limit(1);
+        let said = said(&[(FieldId::EthType, 0x806, 0xffff)]).unwrap();
+        packet::set_vlan_limit(2);
+        assert!(said.starts_with("0x3 "), "{said}");
+        assert!(
+            said.ends_with("OUTER_SECOND_CVLAN_TAG: 0x1, OUTER_SECOND_SVLAN_TAG: 0x1 } }"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn what_has_no_words_is_refused() {
         use FieldId::*;
-        let cases: [(Fields, &str); 10] = [
+        let cases: [(Fields, &str); 11] = [
             (&[(InPort, 8, 0xffff)], "port 8 is not the device's"),
             (&[(InPort, 7, 0xff)], "matched only whole"),
             (&[(EthType, 0x5ff, 0xffff)], "without an EtherType"),
+            (&[(EthType, 0x8100, 0xffff)], "behind the tags"),
             (&[(VlanTci, 0x1064, 0xffff)], "whichever type"),
             (&[(VlanTci, 0x64, 0x0fff)], "whichever type"),
             (

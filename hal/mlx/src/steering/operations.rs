@@ -128,6 +128,8 @@ pub struct Operations {
     /// Changes of fields that nobody uses, and that the device has not been told of yet.
     unused: Vec<ModifyHeaderId>,
     tickets: u64,
+    /// Packets that rules have carried that are gone.
+    retired: u64,
     coming: usize,
     input: Vec<u8>,
     now: Time,
@@ -166,6 +168,7 @@ impl Operations {
             purposes: Vec::new(),
             unused: Vec::new(),
             tickets: 0,
+            retired: 0,
             coming: 0,
             input: Vec::new(),
             now: Time::ZERO,
@@ -183,6 +186,7 @@ impl Operations {
     /// comes again, and ports keep their numbers.
     pub fn follow(&mut self, before: Operations) {
         self.tickets = before.tickets;
+        self.retired = before.retired;
         self.vports = before.vports;
         self.rules.follow(before.rules);
     }
@@ -408,7 +412,8 @@ impl Operations {
         if matched.stage().0 >= self.stages.len() || plan.goes_on && self.stages.len() < 2 {
             return Err(RuleError::Unsupported("no such stage".into()));
         }
-        let counter = self.counters.take().ok_or(RuleError::TableFull)?;
+        let is_first = matched.stage() == StageId(0);
+        let counter = self.counters.take(is_first).ok_or(RuleError::TableFull)?;
         let rewrite = match plan.changes.is_empty() {
             true => None,
             false => Some(self.rewrites.acquire(&plan.changes)),
@@ -712,6 +717,7 @@ impl Operations {
         };
         let raw = first_reading(&answer?);
         let last = counter.read(raw, self.now);
+        self.retired += carried_by(&counter);
         self.counters.give_back(counter, raw);
         Ok(Next::End(match self.ops[id].installed {
             Some(handle) => Outcome::Installed(Installed {
@@ -819,10 +825,14 @@ impl Operations {
         read.collect()
     }
 
-    /// Packets that the rules have carried, as of the last readings.
+    /// Packets that rules have carried, those of rules that are gone included, as of the last
+    /// readings. One that went from rule to rule counts once.
     pub fn carried(&self) -> u64 {
-        let held = self.rules.iter();
-        held.map(|held| held.doing.counter.last().packets).sum()
+        let held = self
+            .rules
+            .iter()
+            .map(|held| carried_by(&held.doing.counter));
+        self.retired + held.sum::<u64>()
     }
 
     /// All that is under way is lost, and all rules are gone; what they had carried, by these last
@@ -833,9 +843,13 @@ impl Operations {
         now: Time,
         done: &mut Vec<Completion>,
     ) -> Vec<LastReading> {
-        let final_reading = |counter: &mut InUse| match raw.get(&counter.id) {
-            Some(raw) => counter.read(*raw, now),
-            None => counter.last(),
+        let retired = &mut self.retired;
+        let mut final_reading = |counter: &mut InUse| {
+            if let Some(raw) = raw.get(&counter.id) {
+                counter.read(*raw, now);
+            }
+            *retired += carried_by(counter);
+            counter.last()
         };
         let mut last = Vec::new();
         let mut lost = Vec::new();
@@ -867,6 +881,15 @@ impl Operations {
         self.unused.clear();
         self.coming = 0;
         last
+    }
+}
+
+/// Packets that came in and met this counter's rule first.
+fn carried_by(counter: &InUse) -> u64 {
+    if counter.is_first {
+        counter.last().packets
+    } else {
+        0
     }
 }
 
