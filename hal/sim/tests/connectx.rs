@@ -11,8 +11,12 @@ mod eswitch;
 mod events;
 #[path = "connectx/function.rs"]
 mod function;
+#[path = "connectx/golden.rs"]
+mod golden;
 #[path = "connectx/packets.rs"]
 mod packets;
+#[path = "connectx/port.rs"]
+mod port;
 #[path = "connectx/queues.rs"]
 mod queues;
 #[path = "connectx/steering.rs"]

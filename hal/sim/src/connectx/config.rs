@@ -17,7 +17,8 @@ pub(super) const PENDING: u64 = 0x3000;
 /// Bytes of an entry of the table.
 pub(super) const VECTOR: u64 = 16;
 
-const VENDOR: u16 = 0x15b3;
+/// The vendor among makers of PCI devices.
+pub(super) const VENDOR: u16 = 0x15b3;
 const BAR0: usize = 0x10;
 const POWER: usize = 0x40;
 const EXPRESS: usize = 0x60;

@@ -11,6 +11,7 @@ use super::objects::mkey::Mkey;
 use super::objects::queue::{Rq, Sq};
 use super::objects::transport::{Rqt, Tir};
 use super::pages::Pages;
+use super::port::PortSettings;
 use super::profile::Model;
 use super::registers::{Asked, Doorbell};
 use super::settings::ConnectXSettings;
@@ -129,6 +130,7 @@ pub(super) struct Core {
     pub steering: Steering,
     pub vports: BTreeMap<u16, Vport>,
     pub ports: Ports,
+    pub port: PortSettings,
     pub statistics: Statistics,
     pub violations: Vec<String>,
     pub trace: Option<Trace>,
@@ -158,6 +160,7 @@ impl Core {
             steering: Steering::default(),
             vports: vports(name, settings.vfs),
             ports: Ports::default(),
+            port: PortSettings::default(),
             name: name.into(),
             statistics: Statistics::default(),
             violations: Vec::new(),

@@ -34,6 +34,7 @@ mod interrupts;
 mod memory;
 mod objects;
 mod pages;
+mod port;
 mod profile;
 mod register_access;
 mod registers;

@@ -1,7 +1,9 @@
 //! ACCESS_REG: registers of the port and of management, read and written by number.
 
 use super::command::{Call, Outcome};
+use super::config::VENDOR;
 use super::core::Core;
+use super::port::capability_mask;
 use super::syndrome::Syndrome;
 use hal_mlx_prm::command::{
     AccessRegIn, AccessRegOut, Adapter, QueryAdapterOut, SetDriverVersionIn,
@@ -47,10 +49,19 @@ impl Core {
             data,
             answer,
         };
-        match Register::of(id).ok_or(Syndrome::UnknownRegister)? {
+        let register = Register::of(id).ok_or(Syndrome::UnknownRegister)?;
+        match register {
             Register::HostEndianness => host_endianness(&access),
             Register::Dtor => default_timeouts(&mut access),
-            _ => Err(Syndrome::UnknownRegister),
+            Register::Paos => self.port_status(&mut access),
+            Register::Pmtu => self.port_mtu(&mut access),
+            Register::Ptys => self.port_speed(&mut access),
+            Register::Pfcc => self.port_flow_control(&mut access),
+            Register::Pcmr => self.port_check(&mut access),
+            Register::Pmlp => self.port_module(&mut access),
+            Register::Ppcnt => self.port_counters(&mut access),
+            Register::Pcam | Register::Mcam => capability_mask(register, &mut access),
+            Register::Qcam => Err(Syndrome::UnknownRegister),
         }
     }
 
@@ -58,7 +69,9 @@ impl Core {
     pub fn query_adapter(&mut self, call: &mut Call<'_>) -> Outcome {
         let mut out = call.output::<QueryAdapterOut>()?;
         let mut adapter = out.at_mut(QueryAdapterOut::ADAPTER);
-        adapter.set(Adapter::IEEE_VENDOR_ID, self.model.ieee_vendor);
+        adapter
+            .set(Adapter::IEEE_VENDOR_ID, self.model.ieee_vendor)
+            .set(Adapter::VSD_VENDOR_ID, VENDOR);
         let board = self.model.board.as_bytes();
         let place = adapter.octets_mut(Adapter::PSID);
         for (to, from) in place.iter_mut().zip(board) {

@@ -100,6 +100,20 @@ syndromes! {
     WriteOnlyRegister = 0x0404 BadParameter;
     /// SET_DRIVER_VERSION is not text that ends in a zero.
     DriverVersion = 0x0405 BadParameter;
+    /// A register of a port that there is not.
+    NoSuchPort = 0x0406 BadParameter;
+    /// PAOS with a state that there is not.
+    PortState = 0x0407 BadParameter;
+    /// PMTU with a length that there cannot be.
+    PortMtu = 0x0408 BadParameter;
+    /// PTYS of another protocol than Ethernet.
+    PortProtocol = 0x0409 BadParameter;
+    /// PTYS with a speed that the port does not have.
+    PortSpeed = 0x040a BadParameter;
+    /// PPCNT of a group that there is not.
+    CounterGroup = 0x040b BadParameter;
+    /// No entry of the table of addresses has this number.
+    NoSuchL2Entry = 0x040c BadIndex;
 
     // Capabilities.
     /// No such group of capabilities.

@@ -6,7 +6,7 @@ use super::steering::outer;
 use hal_mlx_prm::command::*;
 use hal_mlx_prm::completion::CompletionEntry;
 use hal_mlx_prm::context::*;
-use hal_mlx_prm::{Described, Opcode, View};
+use hal_mlx_prm::{Opcode, View};
 use hal_sim::connectx::{ConnectXSettings, Syndrome};
 
 const UPLINK: u32 = 0xffff;
@@ -799,5 +799,4 @@ fn vports_have_addresses_lists_and_counters() {
     n.d.run(Opcode::ModifyVportState, 1, input).unwrap();
     n.arrive(0, &frames::udp(2, 1, 5, b"x"));
     assert!(n.left(1).is_empty());
-    assert!(QueryVportCounterOut::LAYOUT.size > 0);
 }

@@ -8,6 +8,7 @@ pub(super) mod queue;
 
 use super::core::{Bus, Core, Stage};
 use super::syndrome::Syndrome;
+use hal_mlx_prm::capability::GeneralCapability;
 use hal_mlx_prm::command::{Input, Output, Status};
 use hal_mlx_prm::{Described, Opcode, Part, View};
 
@@ -55,8 +56,9 @@ impl Core {
         if opcode.input().reserved_set(input).is_some() {
             return Err(Syndrome::ReservedBits);
         }
-        // On whose behalf: there are no users but the driver itself.
-        if head.get(Input::UID) != 0 {
+        // On whose behalf: without users there is but the driver itself.
+        let users = self.capabilities.get(GeneralCapability::LOG_MAX_UCTX) > 0;
+        if head.get(Input::UID) != 0 && !users {
             return Err(Syndrome::UnknownUser);
         }
         self.check_stage(opcode)?;
@@ -124,6 +126,10 @@ impl Core {
             Opcode::SetFlowTableEntry => self.set_flow_table_entry(call),
             Opcode::DeleteFlowTableEntry => self.delete_flow_table_entry(call),
             Opcode::QueryFlowTableEntry => self.query_flow_table_entry(call),
+            Opcode::SetL2TableEntry => self.set_l2_table_entry(call),
+            Opcode::QueryL2TableEntry => self.query_l2_table_entry(call),
+            Opcode::DeleteL2TableEntry => self.delete_l2_table_entry(call),
+            Opcode::QueryEswFunctions => self.query_esw_functions(call),
             Opcode::CreateTis => self.create_tis(call),
             Opcode::ModifyTis => self.modify_tis(call),
             Opcode::DestroyTis => self.destroy_tis(call),
