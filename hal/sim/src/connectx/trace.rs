@@ -6,6 +6,7 @@
 
 use super::syndrome::Syndrome;
 use hal_mlx_prm::command::{Input, Status};
+use hal_mlx_prm::event::EventType;
 use hal_mlx_prm::{Layout, Opcode, Part, View};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -30,6 +31,15 @@ impl Trace {
     ) -> io::Result<()> {
         self.0.write_all(told(input, output, outcome).as_bytes())?;
         self.0.flush()
+    }
+
+    /// Writes an event down, unless it is one of the many: what comes into a completion queue and
+    /// which command is through is not told.
+    pub fn event(&mut self, kind: EventType, subtype: u8, data: &[u8]) -> io::Result<()> {
+        match kind {
+            EventType::Completion | EventType::Command => Ok(()),
+            _ => self.note(&format!("event {kind:?} {subtype:#x} {}", hex(data))),
+        }
     }
 
     /// Writes a line down.

@@ -347,12 +347,17 @@ fn entries_are_checked() {
             }),
             Syndrome::NoSuchModifyHeader,
         ),
-        (does(&|d| d.ignores_levels = true), Syndrome::IgnoreLevel),
     ];
     for (i, (does, syndrome)) in cases.iter().enumerate() {
         let entry = n.entry(table, group, 10, &port, does);
         assert_eq!(entry, refused(*syndrome), "case {i}");
     }
+    let acl = n.table(TableType::IngressAcl, Some(1), 0);
+    let any = Parameters::zeroed();
+    let all = n.group(acl, (0, 9), 0, &any).unwrap();
+    let lower = does(&|d| d.ignores_levels = true);
+    let entry = n.entry(acl, all, 0, &any, &lower);
+    assert_eq!(entry, refused(Syndrome::IgnoreLevel));
     n.entry(
         table,
         group,

@@ -146,6 +146,7 @@ impl Core {
         let written = eq.ring.publish(bus, eq.written, 0, entry.bytes());
         eq.written = eq.written.wrapping_add(1) & COUNTER;
         eq.fire(bus);
+        self.trace(|trace| trace.event(kind, subtype, data));
         if let Err(at) = written {
             self.violation(format!("event queue {eqn:#x}: no memory at {:#x}", at.0));
         }
