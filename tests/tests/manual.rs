@@ -70,6 +70,15 @@ fn listed(text: &str) -> Names {
         .collect()
 }
 
+/// The commands that `nicctl --help` names: the lines with two spaces before them.
+fn nicctl_commands() -> Names {
+    let text = help("nicctl");
+    let commands = text.split("Commands:\n").nth(1).unwrap_or_default();
+    let commands = commands.split("\n\n").next().unwrap_or_default();
+    let heads = commands.lines().filter(|l| !l.starts_with("   "));
+    listed(&heads.collect::<Vec<_>>().join("\n"))
+}
+
 #[track_caller]
 fn same(what: &str, page: &Names, program: &Names) {
     let missing: Vec<_> = program.difference(page).collect();
@@ -92,9 +101,17 @@ fn options_are_those_of_the_help() {
         ("ovsdb-client", 1, None),
         ("ovsdb-tool", 1, Some("--option")),
         ("nic-sim", 8, None),
+        ("nicctl", 8, None),
     ] {
         let (_, page) = documented(name, section);
         let mut shown = options_in(&help(name));
+        if name == "nicctl" {
+            let of_commands = nicctl_commands().into_iter().map(|command| {
+                let help = run(Command::new(ours(name)).args([&*command, "--help"])).ok();
+                options_in(&help)
+            });
+            shown.extend(of_commands.flatten());
+        }
         if name == "ovs-vsctl" {
             // Those of single commands.
             for of_command in ["--inactivity-probe", "--force"] {
@@ -120,6 +137,7 @@ fn commands_are_those_that_programs_have() {
             assert!(help.contains(command.as_str()), "{name} --help: {command}");
         }
     }
+    same("nicctl", &documented("nicctl", 8).0, &nicctl_commands());
     // Those that read text are not in its list, only in its help.
     let (page, _) = documented("ovs-ofctl", 8);
     let text = help("ovs-ofctl");
@@ -189,6 +207,7 @@ fn pages_are_shown_without_a_warning() {
         ("ovsdb-client", 1),
         ("ovsdb-tool", 1),
         ("nic-sim", 8),
+        ("nicctl", 8),
     ] {
         let mut man = Command::new("man");
         man.env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8");

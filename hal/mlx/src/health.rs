@@ -20,7 +20,7 @@ pub struct Health {
 }
 
 /// What a syndrome means (Linux's `health.c` has the same list).
-fn meaning(syndrome: u8) -> &'static str {
+pub fn syndrome_meaning(syndrome: u8) -> &'static str {
     match syndrome {
         0x1 => "firmware internal error",
         0x7 => "irisc not responding",
@@ -57,7 +57,7 @@ impl Health {
             let extended = registers.health(HealthBuffer::EXTENDED_SYNDROME)?;
             let what = format!(
                 "{} (syndrome {syndrome:#x}, extended {extended:#x})",
-                meaning(syndrome)
+                syndrome_meaning(syndrome)
             );
             if registers.health(HealthBuffer::RESET_REQUIRED)? {
                 return Err(MlxError::Health { what });

@@ -30,6 +30,7 @@ pub use device::{MlxDevice, Wires, part_name};
 pub use error::{CommandStatus, MlxError};
 pub use event::{Event, EventQueue};
 pub use function::{Function, FunctionId, Teardown};
+pub use health::syndrome_meaning;
 pub use object::{Domain, MemoryKey, ProtectionDomain, TransportDomain, Uar};
 pub use pages::{Pages, Phase};
 pub use patience::Patience;

@@ -74,6 +74,11 @@ impl Bar {
         self.len == 0
     }
 
+    /// Whether its registers are memory of this process.
+    pub fn is_mapped(&self) -> bool {
+        self.mapped.is_some()
+    }
+
     /// Where a register is mapped; none if accesses go through the transport.
     #[inline]
     fn mapped(&self, at: u64, len: usize) -> Result<Option<*mut u8>, PciError> {
@@ -226,6 +231,7 @@ mod tests {
                 mapped,
             };
             let bar = Bar::open(Arc::new(page), 0).unwrap();
+            assert_eq!(bar.is_mapped(), mapped > 0);
             bar.write_be32(0xffc, 0x0102_0304).unwrap();
             bar.write_be64(0x10, 0x0102_0304_0506_0708).unwrap();
             // Not a multiple of 8: in two halves.

@@ -62,6 +62,18 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Network devices of a function, or of the one device on it that a driver such as virtio's makes.
+fn networks(folder: &Path) -> Vec<String> {
+    let mut all = names(&folder.join("net"));
+    for child in names(folder) {
+        let child = folder.join(child);
+        if !child.is_symlink() {
+            all.extend(names(&child.join("net")));
+        }
+    }
+    all
+}
+
 /// A file with a hexadecimal number.
 fn hex(path: &Path) -> io::Result<u32> {
     let text = fs::read_to_string(path)?;
@@ -130,7 +142,7 @@ impl Sysfs {
             ids: (id("vendor")?, id("device")?),
             class: hex(&folder.join("class"))?,
             driver: self.driver(address),
-            networks: names(&folder.join("net")),
+            networks: networks(&folder),
             group,
             resets,
             cdev: names(&folder.join("vfio-dev")).pop(),
@@ -212,6 +224,10 @@ mod tests {
         add(root.path(), "0000:04:00.1", None, Some("8"));
         add(root.path(), "0000:04:00.2", Some("pcieport"), Some("8"));
         add(root.path(), "0000:05:00.0", Some(VFIO_PCI), None);
+        let below = root
+            .path()
+            .join("bus/pci/devices/0000:05:00.0/virtio0/net/eth1");
+        fs::create_dir_all(below).unwrap();
         let sysfs = Sysfs::at(root.path());
         let all = sysfs.functions();
         assert_eq!(all.len(), 6);
@@ -222,6 +238,7 @@ mod tests {
             (&*first.networks, first.resets),
             (&["eth0".to_owned()][..], true)
         );
+        assert_eq!(look(5).networks, ["eth0", "eth1"]);
         let told = |n: usize| look(n).obstacle().unwrap();
         assert!(told(0).starts_with("its IOMMU group 7 is shared with 0000:03:00.1 (mlx5_core): "));
         let bind = "the driver mlx5_core has it, not vfio-pci: `nicctl bind 0000:03:00.1`";
