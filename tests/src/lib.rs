@@ -23,6 +23,7 @@ pub mod capture;
 pub mod frame;
 pub mod guest;
 mod netns;
+mod nic_sim;
 pub mod oracle;
 pub mod raw;
 mod run;
@@ -30,5 +31,6 @@ mod switch;
 pub mod transfer;
 
 pub use netns::{Netns, namespaces_allowed};
+pub use nic_sim::NicSim;
 pub use run::{Done, eventually, original, ours, run, within};
 pub use switch::{Make, Switch};

@@ -1,19 +1,23 @@
-//! Two machines behind virtual functions of a simulated NIC, with registers (`connectx:`) or without
-//! (`sim:`): what hardware carries, what software carries, and what a NIC that fails costs.
+//! Two machines behind virtual functions of a simulated NIC, with registers in the daemon's process
+//! (`connectx:`) or in one of its own (`vfio-user:`), or without (`sim:`): what hardware carries, what software carries, and what a NIC that fails costs.
 
 use std::fs;
 
-use end_to_end::{Make, Netns, Switch, eventually, namespaces_allowed, run};
+use end_to_end::{Make, Netns, NicSim, Switch, eventually, namespaces_allowed, run};
 
 struct Net {
-    /// The NIC: `sim:nic` or `connectx:nic`.
+    /// The NIC: `sim:nic`, `connectx:nic` or `vfio-user:...`.
     nic: String,
     left: Netns,
     right: Netns,
-    // Dropped before its namespace.
+    // Dropped before their namespace.
     switch: Switch,
-    _here: Netns,
+    process: Option<NicSim>,
+    here: Netns,
 }
+
+/// The wires of the machines' functions.
+const WIRES: [&str; 2] = ["vf0=packet:wire0", "vf1=packet:wire1"];
 
 /// Two machines, 10.9.0.1 and 10.9.0.2, behind `vf0` and `vf1` of a NIC of this kind with these
 /// settings, on a bridge that forwards ICMP by two flows of its own and the rest by NORMAL.
@@ -22,6 +26,16 @@ fn two_machines(kind: &str, settings: &str) -> Net {
     let (left, right) = (Netns::new(), Netns::new());
     let switch = Switch::within(&here, Make::Ours);
     fs::write(switch.path(&format!("{kind}-nic.json")), settings).expect("the NIC's settings");
+    let process = (kind == "vfio-user").then(|| {
+        for (i, machine) in [&left, &right].into_iter().enumerate() {
+            here.wire(&format!("wire{i}"), machine, "eth0");
+        }
+        NicSim::start(&here, &switch.path("nic"), &WIRES.map(str::to_owned))
+    });
+    let nic = match &process {
+        Some(process) => process.device(),
+        None => format!("{kind}:nic"),
+    };
     switch
         .vsctl(
             "set Open_vSwitch . other_config:hw-offload=true other_config:offload-admit=always \
@@ -29,18 +43,24 @@ fn two_machines(kind: &str, settings: &str) -> Net {
         )
         .ok();
     for (i, machine) in [&left, &right].into_iter().enumerate() {
+        let wire = match &process {
+            Some(_) => String::new(),
+            None => format!("options:hal-wire=tap:wire{i}"),
+        };
         switch
             .vsctl(&format!(
-                "add-port br0 vf{i} -- set interface vf{i} type=hal options:hal-device={kind}:nic \
-                 options:hal-port=vf{i} options:hal-wire=tap:wire{i}"
+                "add-port br0 vf{i} -- set interface vf{i} type=hal options:hal-device={nic} \
+                 options:hal-port=vf{i} {wire}"
             ))
             .ok();
-        here.ip(&format!(
-            "link set wire{i} netns {} name eth0",
-            machine.name()
-        ));
+        if process.is_none() {
+            here.ip(&format!(
+                "link set wire{i} netns {} name eth0",
+                machine.name()
+            ));
+            machine.ip("link set eth0 up");
+        }
         machine.ip(&format!("addr add 10.9.0.{}/24 dev eth0", i + 1));
-        machine.ip("link set eth0 up");
     }
     switch
         .ofctl("add-flow br0 priority=1,in_port=vf0,icmp,actions=output:vf1")
@@ -53,11 +73,12 @@ fn two_machines(kind: &str, settings: &str) -> Net {
         (run(ping.args(["-c1", "-W1", "10.9.0.2"])).code == 0).then_some(())
     });
     Net {
-        nic: format!("{kind}:nic"),
+        nic,
         left,
         right,
         switch,
-        _here: here,
+        process,
+        here,
     }
 }
 
@@ -208,6 +229,40 @@ fn a_transfer_crosses_the_nic() {
 #[test]
 fn a_transfer_crosses_a_connectx() {
     transfer("connectx");
+}
+
+#[test]
+fn a_transfer_crosses_a_nic_in_another_process() {
+    transfer("vfio-user");
+}
+
+#[test]
+fn a_nic_that_is_killed_comes_back_with_its_rules() {
+    if !namespaces_allowed() {
+        return;
+    }
+    let mut net = two_machines("vfio-user", "{}");
+    let carried = |net: &Net| {
+        eventually("what is sent is carried by the NIC", || {
+            let hits = net.hits();
+            let sent = net.pings(20);
+            let soon = std::time::Duration::from_secs(5);
+            end_to_end::within(soon, || (net.hits() >= hits + 2 * sent - 4).then_some(()))
+        });
+    };
+    carried(&net);
+    for _ in 0..2 {
+        net.process.as_mut().expect("a process").kill();
+        eventually("the flows say why they are in software", || {
+            let told = net.switch.appctl("offload/explain").ok();
+            told.contains("the NIC is not working").then_some(())
+        });
+        let log = net.switch.log();
+        assert!(log.contains("the device is gone"), "{log}");
+        let socket = net.switch.path("nic");
+        net.process = Some(NicSim::start(&net.here, &socket, &WIRES.map(str::to_owned)));
+        carried(&net);
+    }
 }
 
 fn transfer(kind: &str) {

@@ -43,14 +43,16 @@ pub fn open(name: &str, clock: &Clock) -> Result<Box<dyn FlowDevice>, String> {
                 false => ConnectXSettings::default(),
             };
             let nic = ConnectX::open(rest, settings, clock.clone()).map_err(|e| e.to_string())?;
-            let pci = PciFunction::in_process(name, nic.clone()).map_err(|e| e.to_string())?;
+            let (address, played) = (name.to_owned(), nic.clone());
+            let opener = move || PciFunction::in_process(&address, played.clone());
             let wires =
                 move |port: &str, wire: &str| -> Result<(), PortError> { nic.connect(port, wire) };
-            drive(name, pci, clock, Some(Box::new(wires)))
+            drive(name, Box::new(opener), clock, Some(Box::new(wires)))
         }
         "pci" | "vfio-user" => {
-            let pci = hal::pci::open(name).map_err(|e| e.to_string())?;
-            drive(name, pci, clock, None)
+            let address = name.to_owned();
+            let opener = move || hal::pci::open(&address);
+            drive(name, Box::new(opener), clock, None)
         }
         _ => Err(unknown()),
     }
@@ -58,12 +60,12 @@ pub fn open(name: &str, clock: &Clock) -> Result<Box<dyn FlowDevice>, String> {
 
 fn drive(
     name: &str,
-    pci: PciFunction,
+    opener: hal_mlx::Opener,
     clock: &Clock,
     wires: Option<hal_mlx::Wires>,
 ) -> Result<Box<dyn FlowDevice>, String> {
     let patience = Patience::real(clock.clone());
-    let nic = MlxDevice::open(name, pci, patience, wires).map_err(|e| e.to_string())?;
+    let nic = MlxDevice::open(name, opener, patience, wires).map_err(|e| e.to_string())?;
     Ok(Box::new(nic))
 }
 

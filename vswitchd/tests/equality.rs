@@ -61,13 +61,15 @@ impl Kind {
             Kind::ConnectX => {
                 let settings = ConnectXSettings::default();
                 let model = ConnectX::stepped("nic", settings, clock.clone()).unwrap();
-                let pci = PciFunction::in_process("connectx:nic", model.clone()).unwrap();
+                let played = model.clone();
+                let opener = move || PciFunction::in_process("connectx:nic", played.clone());
                 let (waited_for, wired) = (model.clone(), model.clone());
                 let patience = Patience::with(clock.clone(), move |_| {
                     waited_for.turn();
                 });
                 let wires = move |port: &str, wire: &str| wired.connect(port, wire);
-                let nic = MlxDevice::open("nic", pci, patience, Some(Box::new(wires)));
+                let wires: hal_mlx::Wires = Box::new(wires);
+                let nic = MlxDevice::open("nic", Box::new(opener), patience, Some(wires));
                 (Box::new(nic.unwrap()), Box::new(move || model.turn()))
             }
         }

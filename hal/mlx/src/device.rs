@@ -5,7 +5,7 @@ use crate::nic::Nic;
 use crate::patience::Patience;
 use crate::port::{Control, MlxPort, Port, Queues, lock};
 use crate::steering::{Operations, VportId};
-use hal::pci::{Interrupt, PciFunction};
+use hal::pci::{Interrupt, PciError, PciFunction};
 use hal::{
     Capabilities, Completion, Counter, DeviceError, DeviceStats, DpPort, Epoch, FlowDevice,
     LastReading, PacketPort, PortError, RuleHandle, RuleOp, Ticket,
@@ -13,6 +13,9 @@ use hal::{
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
+
+/// Opens the NIC's PCI function: at first, and again when it is gone.
+pub type Opener = Box<dyn Fn() -> Result<PciFunction, PciError> + Send>;
 
 /// Connects a port of a simulated NIC with what its far side is: port and wire.
 pub type Wires = Box<dyn Fn(&str, &str) -> Result<(), PortError> + Send>;
@@ -46,6 +49,7 @@ pub fn part_name((vendor, device): (u16, u16)) -> Option<&'static str> {
 /// A ConnectX.
 pub struct MlxDevice {
     name: String,
+    opener: Opener,
     pci: PciFunction,
     patience: Patience,
     interrupts: Vec<Arc<Interrupt>>,
@@ -75,11 +79,12 @@ impl MlxDevice {
     /// It is no ConnectX, or does not come up.
     pub fn open(
         name: &str,
-        pci: PciFunction,
+        opener: Opener,
         patience: Patience,
         wires: Option<Wires>,
     ) -> Result<MlxDevice, DeviceError> {
         let fault = |e: MlxError| failed(name, e);
+        let pci = opener().map_err(|e| failed(name, e))?;
         let ids = pci.ids().map_err(|e| failed(name, e))?;
         if part_name(ids).is_none() {
             let (vendor, device) = ids;
@@ -93,6 +98,7 @@ impl MlxDevice {
         let nic = Nic::open(&pci, &patience, &interrupts).map_err(fault)?;
         Ok(MlxDevice {
             name: name.into(),
+            opener,
             pci,
             patience,
             interrupts,
@@ -129,6 +135,17 @@ impl MlxDevice {
         let numbered = self.interrupts.iter().enumerate().skip(1);
         let mut numbered = numbered.map(|(n, i)| (n as u16, i.clone()));
         numbered.find(|(n, _)| !taken(*n))
+    }
+
+    /// The NIC anew; a function that is gone is opened again, since it may be there again.
+    fn bring_up(&mut self) -> Result<Nic, MlxError> {
+        match Nic::open(&self.pci, &self.patience, &self.interrupts) {
+            Err(MlxError::Pci(PciError::Gone { .. })) => {
+                self.pci = (self.opener)()?;
+                Nic::open(&self.pci, &self.patience, &self.interrupts)
+            }
+            opened => opened,
+        }
     }
 
     /// The device does not work any more.
@@ -222,8 +239,7 @@ impl FlowDevice for MlxDevice {
                 tracing::warn!(target: "mlx", "{}: {e}", self.name);
             }
         }
-        let mut nic =
-            Nic::open(&self.pci, &self.patience, &self.interrupts).map_err(|e| self.fail(&e))?;
+        let mut nic = self.bring_up().map_err(|e| self.fail(&e))?;
         if let Some(before) = self.before.take() {
             nic.operations.follow(before);
         }

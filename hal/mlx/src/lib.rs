@@ -26,7 +26,7 @@ pub mod steering;
 
 pub use command::{Answer, CommandQueue, Done, Sent, Ticket};
 pub use completion::CompletionQueue;
-pub use device::{MlxDevice, Wires, part_name};
+pub use device::{MlxDevice, Opener, Wires, part_name};
 pub use error::{CommandStatus, MlxError};
 pub use event::{Event, EventQueue};
 pub use function::{Function, FunctionId, Teardown};

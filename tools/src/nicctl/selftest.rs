@@ -72,7 +72,9 @@ fn take(function: &PciFunction) -> (Steps, Value, Option<String>) {
         Ok::<_, MlxError>((Value::from(all), told))
     });
     let device = steps.take("e-switch", || {
-        let device = MlxDevice::open("nic", function.clone(), patience.clone(), None)?;
+        let again = function.clone();
+        let opener = Box::new(move || Ok(again.clone()));
+        let device = MlxDevice::open("nic", opener, patience.clone(), None)?;
         let can = device.capabilities();
         let told = format!("{} rules, {} stages", can.rules, can.tables.len());
         Ok::<_, hal::DeviceError>((device, told))

@@ -69,8 +69,9 @@ impl Bench {
         let nic = self.nic.clone();
         let connect = move |port: &str, wire: &str| nic.connect(port, wire);
         let device = self.device.clone();
-        let patience = self.patience();
-        let device = MlxDevice::open("connectx:nic0", device, patience, Some(Box::new(connect)));
+        let opener = move || Ok(device.clone());
+        let (patience, wires) = (self.patience(), Some(Box::new(connect) as hal_mlx::Wires));
+        let device = MlxDevice::open("connectx:nic0", Box::new(opener), patience, wires);
         let mut on = NicOnTheBench {
             nic: self.nic,
             clock: self.clock,
