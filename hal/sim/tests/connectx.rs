@@ -9,10 +9,14 @@ mod driver;
 mod eswitch;
 #[path = "connectx/events.rs"]
 mod events;
+#[path = "connectx/faults.rs"]
+mod faults;
 #[path = "connectx/function.rs"]
 mod function;
 #[path = "connectx/golden.rs"]
 mod golden;
+#[path = "connectx/hostile.rs"]
+mod hostile;
 #[path = "connectx/packets.rs"]
 mod packets;
 #[path = "connectx/port.rs"]

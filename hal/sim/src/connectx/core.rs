@@ -2,6 +2,7 @@
 
 use super::capability::Capabilities;
 use super::command::queue::CommandQueue;
+use super::faults::News;
 use super::interrupts::Interrupts;
 use super::memory::{Reachable, Unreachable};
 use super::objects::Registry;
@@ -19,7 +20,7 @@ use super::steering::Steering;
 use super::trace::Trace;
 use super::vport::{Vport, vports};
 use super::wires::Ports;
-use clock::Time;
+use clock::{Seed, Time};
 use hal_mlx_prm::capability::GeneralCapability;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -131,6 +132,11 @@ pub(super) struct Core {
     pub vports: BTreeMap<u16, Vport>,
     pub ports: Ports,
     pub port: PortSettings,
+    /// Commands carried out since the last reset.
+    pub commands_since_reset: u64,
+    /// From which faults are drawn.
+    pub dice: fastrand::Rng,
+    pub news: News,
     pub statistics: Statistics,
     pub violations: Vec<String>,
     pub trace: Option<Trace>,
@@ -162,6 +168,9 @@ impl Core {
             ports: Ports::default(),
             port: PortSettings::default(),
             name: name.into(),
+            commands_since_reset: 0,
+            dice: Seed::new(settings.seed).source(name),
+            news: News::default(),
             statistics: Statistics::default(),
             violations: Vec::new(),
             trace: None,
@@ -177,6 +186,8 @@ impl Core {
         self.statistics = old.statistics;
         self.violations = old.violations;
         self.ports = old.ports;
+        self.dice = old.dice;
+        self.news = old.news;
         self.trace = old.trace;
         self.note("reset");
     }
@@ -207,6 +218,7 @@ impl Core {
 
     /// Does what was asked for; answers how many things that were.
     pub fn turn(&mut self, asked: &Asked, queue: u64, bus: &Bus<'_>) -> usize {
+        let told = self.tell_late_commands(queue, bus);
         for (page, doorbell) in &asked.doorbells {
             match *doorbell {
                 Doorbell::Commands(slots) => self.take_commands(slots, queue, bus),
@@ -222,7 +234,7 @@ impl Core {
         self.watch_port(bus);
         let sent = self.send(bus);
         let taken = self.take_from_wires(bus);
-        asked.doorbells.len() + sent + taken
+        asked.doorbells.len() + told + sent + taken
     }
 
     /// Forgets all objects.

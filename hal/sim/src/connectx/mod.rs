@@ -47,7 +47,7 @@ mod wires;
 
 pub use self::core::Statistics;
 pub use self::datapath::send::Reason;
-pub use faults::Faults as ConnectXFaults;
+pub use faults::{Failure, Faults as ConnectXFaults};
 pub use settings::ConnectXSettings;
 pub use syndrome::{FIRST as FIRST_SYNDROME, LAST as LAST_SYNDROME, Syndrome};
 
@@ -200,6 +200,13 @@ impl ConnectX {
         lock(&self.shared.core).driver_version.clone()
     }
 
+    /// Something goes wrong now.
+    pub fn fail(&self, failure: Failure) {
+        let mut core = lock(&self.shared.core);
+        core.fail(failure, self.shared.clock.now());
+        self.shared.take_news(&mut core);
+    }
+
     /// How many objects of each kind there are.
     pub fn census(&self) -> std::collections::BTreeMap<String, usize> {
         lock(&self.shared.core).objects.census()
@@ -264,10 +271,27 @@ impl Shared {
             interrupts: &self.interrupts,
             now,
         };
-        match core.turn(&asked, queue, &bus) {
+        let done = core.turn(&asked, queue, &bus);
+        self.take_news(&mut core);
+        match done {
             0 => Work::Idle,
             done => Work::Done(done),
         }
+    }
+
+    /// Does what the core wants of the rest.
+    fn take_news(&self, core: &mut Core) {
+        let news = std::mem::take(&mut core.news);
+        let mut registers = lock(&self.registers);
+        if news.reset {
+            core.reset();
+            registers.reset(self.clock.now(), false);
+            lock(&self.interrupts).reset();
+        }
+        if let Some(health) = news.health {
+            registers.health = health;
+        }
+        registers.gone |= news.gone;
     }
 
     /// Turns until it is told to stop.
@@ -285,7 +309,12 @@ impl Shared {
             }
             let until = lock(&self.registers).ready_at();
             let wait = until.saturating_since(self.clock.now()).as_millis() as u32;
-            let wait = if wait == 0 { SLEEP_MS } else { wait + 1 };
+            let due = lock(&self.core).commands.due();
+            let late = due.map(|due| due.saturating_since(self.clock.now()).as_millis() as u32);
+            // One more: milliseconds are cut off.
+            let waits = [late, (wait > 0).then_some(wait)];
+            let wait = waits.into_iter().flatten().map(|ms| ms + 1).min();
+            let wait = wait.unwrap_or(SLEEP_MS);
             let wires = lock(&self.core).ports.wires();
             let fds: Vec<RawFd> = wires.iter().filter_map(|wire| wire.fd()).collect();
             if wait_readable(&self.bell, &fds, wait.min(SLEEP_MS)) {

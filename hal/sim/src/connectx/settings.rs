@@ -49,6 +49,7 @@ impl ConnectXSettings {
     /// # Errors
     /// There is no such model, or what is wrong with its description.
     pub(super) fn model(&self) -> Result<Model, String> {
+        self.faults.check()?;
         Model::named(&self.profile)
     }
 

@@ -49,6 +49,9 @@ syndromes! {
     /// A command on behalf of a user that there is not.
     UnknownUser = 0x0007 BadParameter;
 
+    /// A fault that was asked for.
+    Injected = 0x0008 Internal;
+
     // The function's life.
     /// ENABLE_HCA twice.
     AlreadyEnabled = 0x0100 BadSystemState;
@@ -358,6 +361,8 @@ syndromes! {
     GroupInUse = 0x0b14 BadResourceState;
 
     // Entries.
+    /// The table is full: a fault that was asked for.
+    TableFull = 0x0c14 NoResources;
     /// SET_FLOW_TABLE_ENTRY with a variant that there is not.
     EntryVariant = 0x0c00 BadParameter;
     /// The row is filled.

@@ -9,11 +9,13 @@
 
 use super::conclude;
 use crate::connectx::core::{Bus, Core};
+use crate::connectx::faults::CommandFault;
 use crate::connectx::memory::Unreachable;
 use crate::connectx::registers::{LOG_COMMAND, LOG_COMMANDS};
 use crate::connectx::syndrome::Syndrome;
-use hal_mlx_prm::View;
+use clock::Time;
 use hal_mlx_prm::queue::{CommandEntry, Delivery, MAILBOX_DATA, Mailbox, TRANSPORT_PCI};
+use hal_mlx_prm::{Opcode, View};
 
 /// Bytes of input or output in the entry itself.
 const INLINE: usize = 16;
@@ -44,6 +46,15 @@ pub(in crate::connectx) struct CommandQueue {
     busy: u32,
     /// Commands that wait for memory.
     starved: Vec<Delivered>,
+    /// Commands that are carried out and told later, with whom to tell.
+    late: Vec<(Time, Delivered, Option<u32>)>,
+}
+
+impl CommandQueue {
+    /// When the next command is to be told.
+    pub fn due(&self) -> Option<Time> {
+        self.late.iter().map(|(due, ..)| *due).min()
+    }
 }
 
 fn last_word(entry: &Entry) -> u32 {
@@ -142,6 +153,9 @@ fn deliver(slot: u32, entry: Entry, signed: bool, bus: &Bus<'_>) -> Result<Deliv
 impl Core {
     /// Takes the commands that were rung for.
     pub fn take_commands(&mut self, slots: u32, queue: u64, bus: &Bus<'_>) {
+        if self.hangs() {
+            return;
+        }
         for slot in (0..1 << LOG_COMMANDS).filter(|slot| slots >> slot & 1 == 1) {
             if self.commands.busy >> slot & 1 == 1 {
                 self.violation(format!(
@@ -191,20 +205,48 @@ impl Core {
     }
 
     fn carry_out(&mut self, mut command: Delivered, queue: u64, bus: &Bus<'_>) {
-        let event = self.command_events_taker();
+        let mut event = self.command_events_taker();
         command.output.fill(0);
-        let outcome = self.execute(&command.input, &mut command.output, bus);
+        let opcode = command.input.first_chunk().map(|b| u16::from_be_bytes(*b));
+        let opcode = opcode.and_then(Opcode::of);
+        let outcome = if self.command_fails(opcode) {
+            Err(Syndrome::Injected)
+        } else {
+            self.execute(&command.input, &mut command.output, bus)
+        };
         if outcome == Err(Syndrome::WaitsForPages) {
             self.commands.starved.push(command);
             return;
         }
+        self.commands_since_reset += 1;
         self.statistics.commands += 1;
         if outcome.is_err() {
             self.statistics.refused += 1;
         }
+        self.commands_counted(bus);
         conclude(&mut command.output, outcome);
         self.trace(|trace| trace.command(&command.input, &command.output, outcome));
+        match self.command_fault(opcode) {
+            Some(CommandFault::Lost) => return,
+            Some(CommandFault::Late(by)) => {
+                self.commands.late.push((bus.now + by, command, event));
+                return;
+            }
+            Some(CommandFault::NoEvent) => event = None,
+            None => {}
+        }
         self.tell(queue, Delivery::Ok, &command, event, bus);
+    }
+
+    /// Tells the commands whose time has come; answers how many.
+    pub fn tell_late_commands(&mut self, queue: u64, bus: &Bus<'_>) -> usize {
+        let all = std::mem::take(&mut self.commands.late);
+        let (due, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(due, ..)| *due <= bus.now);
+        self.commands.late = later;
+        for (_, command, event) in &due {
+            self.tell(queue, Delivery::Ok, command, *event, bus);
+        }
+        due.len()
     }
 
     /// Whether commands wait for memory.

@@ -137,6 +137,10 @@ impl Core {
             let Some(sq) = self.sqs.get(&sqn) else {
                 return done;
             };
+            if self.is_stalled(sq.done) {
+                self.stop_sq(sqn);
+                return done;
+            }
             let produced = match sq.work.produced(1, bus) {
                 Ok(produced) => produced,
                 Err(at) => {
@@ -195,6 +199,7 @@ impl Core {
     fn advance(&mut self, sqn: u32, blocks: u16) {
         if let Some(sq) = self.sqs.get_mut(&sqn) {
             sq.next = sq.next.wrapping_add(blocks);
+            sq.done += 1;
         }
     }
 

@@ -238,7 +238,7 @@ impl Core {
     }
 
     /// Writes a completion; false if the queue cannot take it.
-    pub fn complete(&mut self, cqn: u32, mut entry: Completion, bus: &Bus<'_>) -> bool {
+    pub fn complete(&mut self, cqn: u32, entry: Completion, bus: &Bus<'_>) -> bool {
         let Some(cq) = self.cqs.get_mut(&cqn) else {
             return false;
         };
@@ -262,7 +262,12 @@ impl Core {
             self.cq_error_event(cqn, OVERRUN, bus);
             return false;
         }
-        entry.set(CompletionEntry::OWNER, cq.ring.pass(cq.written) == 1);
+        let pass = cq.ring.pass(cq.written) == 1;
+        let mut entry = self.flip(entry);
+        entry.set(CompletionEntry::OWNER, pass);
+        let Some(cq) = self.cqs.get_mut(&cqn) else {
+            return false;
+        };
         let place = if cq.collapsed { 0 } else { cq.written };
         let skip = if cq.wide { 64 } else { 0 };
         let written = cq.ring.publish(bus, place, skip, entry.bytes());

@@ -123,7 +123,7 @@ impl Core {
         }
         eq.taken = taken;
         eq.armed |= arm;
-        eq.fire(bus);
+        self.fire_eq(eqn, bus);
     }
 
     /// Writes an event to a queue.
@@ -145,10 +145,25 @@ impl Core {
         place[..data.len()].copy_from_slice(data);
         let written = eq.ring.publish(bus, eq.written, 0, entry.bytes());
         eq.written = eq.written.wrapping_add(1) & COUNTER;
-        eq.fire(bus);
+        self.fire_eq(eqn, bus);
         self.trace(|trace| trace.event(kind, subtype, data));
         if let Err(at) = written {
             self.violation(format!("event queue {eqn:#x}: no memory at {:#x}", at.0));
+        }
+    }
+
+    /// Raises the interrupt if somebody waits for it and there is something.
+    fn fire_eq(&mut self, eqn: u32, bus: &Bus<'_>) {
+        let Some(eq) = self.eqs.get_mut(&eqn) else {
+            return;
+        };
+        if !eq.armed || eq.written == eq.taken {
+            return;
+        }
+        eq.armed = false;
+        let vector = eq.vector;
+        if !self.drops_interrupt() {
+            bus.raise(vector);
         }
     }
 
@@ -213,15 +228,5 @@ impl Core {
         data.set(CqErrorEvent::CQN, cqn)
             .set(CqErrorEvent::SYNDROME, syndrome);
         self.announce(EventType::CqError, 0, &data, bus);
-    }
-}
-
-impl Eq {
-    /// Raises the interrupt if somebody waits for it and there is something.
-    fn fire(&mut self, bus: &Bus<'_>) {
-        if self.armed && self.written != self.taken {
-            self.armed = false;
-            bus.raise(self.vector);
-        }
     }
 }

@@ -33,6 +33,8 @@ pub(in crate::connectx) struct Sq {
     pub next: u16,
     /// It was rung for, and there may be more.
     pub rung: bool,
+    /// Entries carried out since it was reset.
+    pub done: u64,
 }
 
 /// A receive queue.
@@ -153,6 +155,7 @@ impl Core {
             flushes: context.get(SqContext::FLUSH_IN_ERROR_EN),
             next: 0,
             rung: false,
+            done: 0,
         };
         let number = self.objects.create(Kind::Sq, refers)?;
         self.sqs.insert(number, sq);
@@ -171,7 +174,7 @@ impl Core {
         check_move(sq.state, from, to)?;
         sq.state = to;
         match to {
-            QueueState::Reset => (sq.next, sq.rung) = (0, false),
+            QueueState::Reset => (sq.next, sq.rung, sq.done) = (0, false, 0),
             // What is posted is flushed.
             QueueState::Error => sq.rung = sq.flushes,
             QueueState::Ready => {}

@@ -115,6 +115,7 @@ impl Core {
         }
         let context = input.at(SetFlowTableEntryIn::CONTEXT);
         let mut new = match (call.op_mod, old) {
+            (0, None) if self.tables_are_full() => return Err(Syndrome::TableFull),
             (0, None) => self.new_entry(id, row, &context)?,
             (0, Some(_)) => return Err(Syndrome::EntryExists),
             (1, None) => return Err(Syndrome::NoSuchEntry),
