@@ -13,15 +13,20 @@ pub const FIRST: u32 = 0x5a_0000;
 pub const LAST: u32 = 0x5a_ffff;
 
 macro_rules! syndromes {
-    ($( $(#[$doc:meta])* $name:ident = $number:literal $status:ident; )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident = $number:literal $status:ident; )*) => {
         /// A check that a command did not pass.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
-        pub enum Syndrome { $( $(#[$doc])* $name = FIRST + $number, )* }
+        pub enum Syndrome { $( $(#[doc = $doc])* $name = FIRST + $number, )* }
 
         impl Syndrome {
             /// All of them.
             pub const ALL: &'static [Syndrome] = &[ $( Syndrome::$name, )* ];
+
+            /// What is wrong, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $( Syndrome::$name => concat!($( $doc ),*).trim(), )* }
+            }
 
             /// The published status that goes with it.
             pub fn status(self) -> Status {
@@ -433,6 +438,20 @@ syndromes! {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn each_check_stands_in_the_manual() {
+        let manual = include_str!("../../../../docs/CONNECTX-MODEL.md");
+        for syndrome in Syndrome::ALL {
+            let line = format!(
+                "| {:x} | {:?} | {syndrome:?} | {} |",
+                *syndrome as u32,
+                syndrome.status(),
+                syndrome.meaning()
+            );
+            assert!(manual.lines().any(|l| l == line), "{line}");
+        }
+    }
 
     #[test]
     fn each_check_has_its_number() {
