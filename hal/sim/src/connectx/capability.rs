@@ -217,12 +217,13 @@ impl Core {
     /// QUERY_HCA_CAP.
     pub fn query_hca_cap(&mut self, call: &mut Call<'_>) -> Outcome {
         let input = call.input::<QueryHcaCapIn>()?;
-        let capabilities = if input.get(QueryHcaCapIn::OTHER_FUNCTION) {
-            self.other_capabilities(input.get(QueryHcaCapIn::FUNCTION_ID))?
-        } else {
-            &self.capabilities
-        };
-        let values = capabilities.0.get(&(call.op_mod >> 1));
+        let other = input.get(QueryHcaCapIn::OTHER_FUNCTION);
+        let function = input.get(QueryHcaCapIn::FUNCTION_ID);
+        if other {
+            self.check_function(function)?;
+        }
+        let group = call.op_mod >> 1;
+        let values = self.capabilities.0.get(&group);
         let values = values.ok_or(Syndrome::NoSuchCapabilities)?;
         let from = if call.op_mod & 1 == 1 {
             &values.now
@@ -232,6 +233,12 @@ impl Core {
         let _ = call.output::<QueryHcaCapOut>()?;
         if let Some(out) = call.output.get_mut(AT..AT + from.len()) {
             out.copy_from_slice(from);
+            // A virtual function can what this one can, but for managing others.
+            if other && function != 0 && group == Group::General as u16 {
+                store(out, GeneralCapability::VHCA_ID.place, function.into());
+                store(out, GeneralCapability::VPORT_GROUP_MANAGER.place, 0);
+                store(out, GeneralCapability::ESWITCH_MANAGER.place, 0);
+            }
         }
         Ok(())
     }
@@ -245,17 +252,16 @@ impl Core {
         );
         let wanted = call.input.get(AT..).unwrap_or_default();
         if other {
-            let _ = self.other_capabilities(id)?;
-            return Ok(());
+            // What a virtual function can does not change.
+            return self.check_function(id);
         }
         self.capabilities.set(call.op_mod >> 1, wanted)
     }
 
-    /// The capabilities of a virtual function: the device's own.
-    fn other_capabilities(&self, function: u16) -> Result<&Capabilities, Syndrome> {
+    fn check_function(&self, function: u16) -> Outcome {
         if function > self.vfs {
             return Err(Syndrome::NoSuchFunction);
         }
-        Ok(&self.capabilities)
+        Ok(())
     }
 }

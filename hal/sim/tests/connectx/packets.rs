@@ -357,3 +357,140 @@ fn the_port_comes_up_and_goes_down() {
     assert!(n.d.nic.connect("vf4", "memory:x").is_err());
     assert!(n.d.nic.connect("pf0", "string:x").is_err());
 }
+
+#[test]
+fn what_was_created_can_be_asked_for() {
+    use hal_mlx_prm::command::*;
+    use hal_mlx_prm::context::*;
+    let mut n = nic();
+    n.send(&frames::udp(1, 2, 3, b"x"), Send::default());
+    let ask = |n: &mut Nic, opcode: Opcode, number: u32| {
+        let mut input = vec![0; opcode.input().size];
+        input[..2].copy_from_slice(&(opcode as u16).to_be_bytes());
+        input[8..12].copy_from_slice(&number.to_be_bytes());
+        n.d.raw(&input, opcode.output().size)
+    };
+    let eqn = n.eq.eqn.into();
+    let out = View::<QueryEqOut, _>::new(ask(&mut n, Opcode::QueryEq, eqn).unwrap()).unwrap();
+    assert_eq!(out.at(QueryEqOut::CONTEXT).get(EqContext::LOG_EQ_SIZE), 6);
+    let cqn = n.scq.cqn;
+    let out = View::<QueryCqOut, _>::new(ask(&mut n, Opcode::QueryCq, cqn).unwrap()).unwrap();
+    let context = out.at(QueryCqOut::CONTEXT);
+    assert_eq!(context.get(CqContext::PRODUCER_COUNTER), 1);
+    assert_eq!(context.get(CqContext::EQN), eqn);
+    let sqn = n.sq.number;
+    let out = View::<QuerySqOut, _>::new(ask(&mut n, Opcode::QuerySq, sqn).unwrap()).unwrap();
+    let context = out.at(QuerySqOut::CONTEXT);
+    assert_eq!(context.get(SqContext::STATE), QueueState::Ready as u8);
+    let wq = context.at(SqContext::WQ);
+    assert_eq!(wq.get(WorkQueue::HW_COUNTER), 1);
+    let rqn = n.rq.number;
+    let out = View::<QueryRqOut, _>::new(ask(&mut n, Opcode::QueryRq, rqn).unwrap()).unwrap();
+    assert_eq!(out.at(QueryRqOut::CONTEXT).get(RqContext::CQN), n.rcq.cqn);
+    let tir = n.tir;
+    let out = View::<QueryTirOut, _>::new(ask(&mut n, Opcode::QueryTir, tir).unwrap()).unwrap();
+    assert_eq!(
+        out.at(QueryTirOut::CONTEXT).get(TirContext::INLINE_RQN),
+        rqn
+    );
+    let tis = n.tis;
+    let out = View::<QueryTisOut, _>::new(ask(&mut n, Opcode::QueryTis, tis).unwrap()).unwrap();
+    let td = out
+        .at(QueryTisOut::CONTEXT)
+        .get(TisContext::TRANSPORT_DOMAIN);
+    assert_eq!(td, n.td);
+    let index = n.key >> 8;
+    let out = View::<QueryMkeyOut, _>::new(ask(&mut n, Opcode::QueryMkey, index).unwrap()).unwrap();
+    assert!(out.at(QueryMkeyOut::CONTEXT).get(MkeyContext::LENGTH64));
+    let out = ask(&mut n, Opcode::QuerySpecialContexts, 0).unwrap();
+    let out = View::<QuerySpecialContextsOut, _>::new(out).unwrap();
+    let end = out.get(QuerySpecialContextsOut::TERMINATE_SCATTER_LIST_MKEY);
+    assert_eq!(end, 0x100);
+    for (opcode, syndrome) in [
+        (Opcode::QueryEq, Syndrome::NoSuchEq),
+        (Opcode::QueryCq, Syndrome::NoSuchCq),
+        (Opcode::QuerySq, Syndrome::NoSuchSq),
+        (Opcode::QueryRq, Syndrome::NoSuchRq),
+        (Opcode::QueryTir, Syndrome::NoSuchTir),
+        (Opcode::QueryTis, Syndrome::NoSuchTis),
+        (Opcode::QueryRqt, Syndrome::NoSuchRqt),
+        (Opcode::QueryMkey, Syndrome::NoSuchMkey),
+    ] {
+        let absent = ask(&mut n, opcode, 0xee);
+        assert_eq!(absent, Err(Failed::from(syndrome)), "{opcode:?}");
+    }
+}
+
+#[test]
+fn queues_are_checked() {
+    use hal_mlx_prm::command::*;
+    use hal_mlx_prm::context::*;
+    let mut n = nic();
+    let create = |n: &mut Nic, change: &dyn Fn(&mut View<SqContext, &mut [u8]>)| {
+        let mut input = View::with_tail(CreateSqIn::PAGES, 1);
+        let mut page = input.item_mut(CreateSqIn::PAGES, 0).unwrap();
+        page.set(PageAddress::PAGE, n.sq.memory.iova().0 >> 12);
+        let mut context = input.at_mut(CreateSqIn::CONTEXT);
+        context
+            .set(SqContext::CQN, n.scq.cqn)
+            .set(SqContext::TIS_LIST_SIZE, 1)
+            .set(SqContext::TIS_NUM_0, n.tis);
+        context
+            .at_mut(SqContext::WQ)
+            .set(WorkQueue::WQ_TYPE, 1)
+            .set(WorkQueue::UAR_PAGE, n.uar)
+            .set(WorkQueue::DOORBELL_RECORD, n.sq.record.iova().0)
+            .set(WorkQueue::LOG_WQ_STRIDE, 6)
+            .set(WorkQueue::LOG_WQ_SIZE, 6);
+        change(&mut context);
+        n.d.run(Opcode::CreateSq, 0, input).map(|_| ())
+    };
+    create(&mut n, &|_| {}).unwrap();
+    type Change = fn(&mut View<SqContext, &mut [u8]>);
+    let cases: [(Change, Syndrome); 12] = [
+        (|c| _ = c.set(SqContext::STATE, 1), Syndrome::QueueState),
+        (|c| _ = c.set(SqContext::HAIRPIN, true), Syndrome::NoHairpin),
+        (|c| _ = c.set(SqContext::CQN, 1), Syndrome::NoSuchCq),
+        (|c| _ = c.set(SqContext::TIS_NUM_0, 77), Syndrome::NoSuchTis),
+        (
+            |c| _ = c.set(SqContext::TIS_LIST_SIZE, 2),
+            Syndrome::TisList,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::WQ_TYPE, 2),
+            Syndrome::WorkQueueType,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::WQ_SIGNATURE, true),
+            Syndrome::WorkQueueSignature,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::LOG_WQ_SIZE, 16),
+            Syndrome::WorkQueueSize,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::LOG_WQ_STRIDE, 5),
+            Syndrome::WorkQueueStride,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::DOORBELL_RECORD, 8),
+            Syndrome::WorkQueueRecord,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::UAR_PAGE, 5),
+            Syndrome::NoSuchUar,
+        ),
+        (
+            |c| _ = c.at_mut(SqContext::WQ).set(WorkQueue::PD, 77),
+            Syndrome::NoSuchPd,
+        ),
+    ];
+    for (i, (change, syndrome)) in cases.into_iter().enumerate() {
+        let made = create(&mut n, &change);
+        assert_eq!(made, Err(Failed::from(syndrome)), "case {i}");
+    }
+    let moved = n.move_sq(0, 1);
+    assert_eq!(moved, Err(Failed::from(Syndrome::NotInThatState)));
+    n.move_sq(1, 3).unwrap();
+    assert_eq!(n.move_sq(3, 1), Err(Failed::from(Syndrome::QueueMove)));
+}

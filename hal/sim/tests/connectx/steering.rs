@@ -411,6 +411,57 @@ fn an_entry_changes_in_place() {
 }
 
 #[test]
+fn tables_groups_and_entries_can_be_asked_for() {
+    let mut n = nic();
+    let table = n.table(TableType::Fdb, None, 2);
+    let group = n.group(table, (3, 9), OUTER, &udp_port(0xffff)).unwrap();
+    let does = Does {
+        flow_tag: 0x77,
+        ..Does::forward(DestinationType::Vport, 2)
+    };
+    n.entry(table, group, 5, &udp_port(53), &does).unwrap();
+    let mut input = View::<QueryFlowTableIn, _>::zeroed();
+    input
+        .set(QueryFlowTableIn::TABLE_TYPE, table.kind as u8)
+        .set(QueryFlowTableIn::TABLE_ID, table.id);
+    let out = n.d.run(Opcode::QueryFlowTable, 0, input).unwrap();
+    let out = View::<QueryFlowTableOut, _>::new(out).unwrap();
+    let context = out.at(QueryFlowTableOut::CONTEXT);
+    assert_eq!(context.get(FlowTableContext::LEVEL), 2);
+    let mut input = View::<QueryFlowGroupIn, _>::zeroed();
+    input
+        .set(QueryFlowGroupIn::TABLE_TYPE, table.kind as u8)
+        .set(QueryFlowGroupIn::TABLE_ID, table.id)
+        .set(QueryFlowGroupIn::GROUP_ID, group);
+    let out = n.d.run(Opcode::QueryFlowGroup, 0, input).unwrap();
+    let out = View::<QueryFlowGroupOut, _>::new(out).unwrap();
+    assert_eq!(out.get(QueryFlowGroupOut::START_FLOW_INDEX), 3);
+    let criteria = out.at(QueryFlowGroupOut::MATCH_CRITERIA);
+    assert_eq!(
+        criteria.bytes()[..MatchParameters::SIZE],
+        *udp_port(0xffff).bytes()
+    );
+    let mut input = View::<QueryFlowTableEntryIn, _>::zeroed();
+    input
+        .set(QueryFlowTableEntryIn::TABLE_TYPE, table.kind as u8)
+        .set(QueryFlowTableEntryIn::TABLE_ID, table.id)
+        .set(QueryFlowTableEntryIn::FLOW_INDEX, 5);
+    let mut input = input.into_inner();
+    input[..2].copy_from_slice(&(Opcode::QueryFlowTableEntry as u16).to_be_bytes());
+    let out = n.d.raw(&input, QueryFlowTableEntryOut::SIZE + 8).unwrap();
+    let out = View::<QueryFlowTableEntryOut, _>::new(out).unwrap();
+    let context = out.at(QueryFlowTableEntryOut::CONTEXT);
+    assert_eq!(context.get(FlowContext::FLOW_TAG), 0x77);
+    let value = context.at(FlowContext::MATCH_VALUE);
+    assert_eq!(
+        value.bytes()[..MatchParameters::SIZE],
+        *udp_port(53).bytes()
+    );
+    let goal = out.items(QueryFlowTableEntryOut::DESTINATIONS).next();
+    assert_eq!(goal.unwrap().get(Destination::DESTINATION_ID), 2);
+}
+
+#[test]
 fn sent_frames_pass_the_functions_own_table() {
     let mut n = nic();
     let table = n.table(TableType::NicTransmit, None, 0);

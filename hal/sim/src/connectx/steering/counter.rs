@@ -33,7 +33,10 @@ impl Count {
 
 /// All counters, in blocks by the number of the first.
 #[derive(Debug, Default)]
-pub(in crate::connectx) struct Counters(BTreeMap<u32, Vec<Count>>);
+pub(in crate::connectx) struct Counters {
+    blocks: BTreeMap<u32, Vec<Count>>,
+    len: usize,
+}
 
 /// The multiple at which a range that is read begins.
 const READ_ALIGN: u32 = 4;
@@ -43,14 +46,14 @@ const LOG_SMALLEST_BLOCK: u32 = 7;
 impl Counters {
     /// The number of the first counter of the block that a counter is in.
     pub fn block_of(&self, id: u32) -> Option<u32> {
-        let (first, block) = self.0.range(..=id).next_back()?;
+        let (first, block) = self.blocks.range(..=id).next_back()?;
         let inside = (id - first) as usize;
         (inside < block.len()).then_some(*first)
     }
 
     /// A counter.
     pub fn get_mut(&mut self, id: u32) -> Option<&mut Count> {
-        let (first, block) = self.0.range_mut(..=id).next_back()?;
+        let (first, block) = self.blocks.range_mut(..=id).next_back()?;
         block.get_mut((id - first) as usize)
     }
 }
@@ -81,13 +84,13 @@ impl Core {
             .capabilities
             .get(GeneralCapability::MAX_FLOW_COUNTER_15_0);
         let most = u64::from(high) << 16 | u64::from(low);
-        let have: usize = self.steering.counters.0.values().map(Vec::len).sum();
-        if have as u64 + u64::from(size) > most {
+        if self.steering.counters.len as u64 + u64::from(size) > most {
             return Err(Syndrome::CountersFull);
         }
         let first = self.objects.create_block(Kind::Counter, size, vec![])?;
         let block = vec![Count::default(); size as usize];
-        self.steering.counters.0.insert(first, block);
+        self.steering.counters.len += block.len();
+        self.steering.counters.blocks.insert(first, block);
         call.output()?
             .set(AllocFlowCounterOut::FLOW_COUNTER_ID, first);
         Ok(())
@@ -97,7 +100,9 @@ impl Core {
     pub fn dealloc_flow_counter(&mut self, call: &mut Call<'_>) -> Outcome {
         let first = call.input()?.get(DeallocFlowCounterIn::FLOW_COUNTER_ID);
         self.objects.destroy((Kind::Counter, first))?;
-        self.steering.counters.0.remove(&first);
+        if let Some(block) = self.steering.counters.blocks.remove(&first) {
+            self.steering.counters.len -= block.len();
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use hal_mlx_prm::context::{
     ReformatType, TableType, VlanTag, action, modify_enable,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +34,10 @@ pub(super) struct Goal {
 /// A filled row.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    context: Vec<u8>,
     /// The row's group, by its first row.
     group: u32,
-    key: Vec<u32>,
+    /// What it wants to see, as its group looks at frames.
+    key: Arc<[u32]>,
     /// Only frames from the uplink, or only others.
     from_uplink: Option<bool>,
     pub action: u16,
@@ -109,7 +110,7 @@ impl Core {
             decaps: table.decaps,
             ignores_levels: input.get(SetFlowTableEntryIn::IGNORE_FLOW_LEVEL),
         };
-        let old = table.entries.get(&row).cloned();
+        let old = table.entries.get(&row).map(|entry| Entry::clone(entry));
         if rights.ignores_levels && !self.may(&rights, FlowTableProperties::IGNORE_FLOW_LEVEL) {
             return Err(Syndrome::IgnoreLevel);
         }
@@ -179,9 +180,8 @@ impl Core {
             _ => return Err(Syndrome::FlowSource),
         };
         Ok(Entry {
-            context: Vec::new(),
             group: group.start,
-            key,
+            key: key.into(),
             from_uplink,
             action: 0,
             flow_tag: 0,
@@ -272,7 +272,6 @@ impl Core {
         refers.extend(entry.reformat.map(|id| (Kind::Reformat, id)));
         refers.extend(entry.modify.map(|id| (Kind::ModifyHeader, id)));
         entry.refers = refers.into_iter().collect();
-        entry.context = context.bytes()[..FlowContext::SIZE].to_vec();
         Ok(())
     }
 
@@ -386,13 +385,15 @@ impl Core {
             return;
         };
         let (group, key) = (new.group, new.key.clone());
-        if let Some(old) = table.entries.insert(row, new) {
+        if let Some(old) = table.entries.insert(row, Arc::new(new)) {
             self.objects.release(&old.refers);
             return;
         }
         self.steering.entries += 1;
         if let Some(group) = table.groups.get_mut(&group) {
-            group.rows.entry(key).or_default().insert(row);
+            let rows = group.rows.entry(key).or_default();
+            let place = rows.binary_search(&row).unwrap_or_else(|place| place);
+            rows.insert(place, row);
             group.len += 1;
         }
     }
@@ -424,19 +425,47 @@ impl Core {
         )?;
         let row = input.get(QueryFlowTableEntryIn::FLOW_INDEX);
         let entry = table.entries.get(&row).ok_or(Syndrome::NoSuchEntry)?;
+        let group = table.groups.get(&entry.group);
+        let group = group.ok_or(Syndrome::NoSuchGroup)?;
+        let extended = entry.goals.iter().any(|goal| goal.reformat.is_some());
         let mut out = call.output::<QueryFlowTableEntryOut>()?;
-        let place = out.at_mut(QueryFlowTableEntryOut::CONTEXT);
-        crate::connectx::command::kept(place, &entry.context)?;
+        let mut context = out.at_mut(QueryFlowTableEntryOut::CONTEXT);
+        context
+            .set(FlowContext::GROUP_ID, group.id)
+            .set(FlowContext::FLOW_TAG, entry.flow_tag)
+            .set(FlowContext::ACTION, entry.action)
+            .set(FlowContext::EXTENDED_DESTINATION, extended)
+            .set(FlowContext::DESTINATION_LIST_SIZE, entry.goals.len() as u32)
+            .set(
+                FlowContext::FLOW_COUNTER_LIST_SIZE,
+                entry.counters.len() as u32,
+            )
+            .set(FlowContext::PACKET_REFORMAT_ID, entry.reformat.unwrap_or(0))
+            .set(FlowContext::MODIFY_HEADER_ID, entry.modify.unwrap_or(0));
+        let value = group.mask.value(&entry.key);
+        crate::connectx::command::kept(context.at_mut(FlowContext::MATCH_VALUE), &value)?;
+        for (i, goal) in entry.goals.iter().enumerate().filter(|_| !extended) {
+            let (kind, id) = match goal.target {
+                Target::Vport(vport) => (DestinationType::Vport, vport.into()),
+                Target::Table(id) => (DestinationType::FlowTable, id),
+                Target::Tir(id) => (DestinationType::Tir, id),
+            };
+            // As many as there is room for.
+            if let Some(mut item) = out.item_mut(QueryFlowTableEntryOut::DESTINATIONS, i) {
+                item.set(Destination::DESTINATION_TYPE, kind as u8)
+                    .set(Destination::DESTINATION_ID, id);
+            }
+        }
         Ok(())
     }
 }
 
-fn take(table: &mut FlowTable, row: u32) -> Option<Entry> {
+fn take(table: &mut FlowTable, row: u32) -> Option<Arc<Entry>> {
     let entry = table.entries.remove(&row)?;
     if let Some(group) = table.groups.get_mut(&entry.group) {
         group.len -= 1;
         if let Some(rows) = group.rows.get_mut(&entry.key) {
-            rows.remove(&row);
+            rows.retain(|other| *other != row);
             if rows.is_empty() {
                 group.rows.remove(&entry.key);
             }

@@ -343,6 +343,18 @@ impl Mask {
         );
     }
 
+    /// Match parameters of which this is looked at.
+    pub fn value(&self, key: &[u32]) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        for ((index, _), value) in self.0.iter().zip(key) {
+            let at = usize::from(*index) * 4;
+            if let Some(place) = bytes.get_mut(at..at + 4) {
+                place.copy_from_slice(&value.to_be_bytes());
+            }
+        }
+        bytes
+    }
+
     /// Whether no bit is set beyond the mask.
     pub fn covers(&self, bytes: &[u8; SIZE]) -> bool {
         let mut rest = *bytes;

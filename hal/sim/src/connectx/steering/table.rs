@@ -12,7 +12,8 @@ use hal_mlx_prm::capability::*;
 use hal_mlx_prm::command::*;
 use hal_mlx_prm::context::{FlowTableContext, MatchParameters, MissAction, TableType};
 use hal_mlx_prm::{Field, View};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Where frames go that no entry matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) struct Group {
     criteria: [u8; MatchParameters::SIZE],
     pub mask: Mask,
     /// Rows by what they want to see.
-    pub rows: HashMap<Vec<u32>, BTreeSet<u32>>,
+    pub rows: HashMap<Arc<[u32]>, Vec<u32>>,
     pub len: usize,
 }
 
@@ -49,7 +50,7 @@ pub(in crate::connectx) struct FlowTable {
     pub(super) miss: Miss,
     /// By their first row.
     pub(super) groups: BTreeMap<u32, Group>,
-    pub(super) entries: BTreeMap<u32, Entry>,
+    pub(super) entries: BTreeMap<u32, Arc<Entry>>,
 }
 
 impl FlowTable {
@@ -59,17 +60,15 @@ impl FlowTable {
         parameters: &[u8; MatchParameters::SIZE],
         from_uplink: bool,
         scratch: &mut Vec<u32>,
-    ) -> Option<(u32, &Entry)> {
+    ) -> Option<&Arc<Entry>> {
         self.groups.values().find_map(|group| {
             if group.len == 0 {
                 return None;
             }
             group.mask.key(parameters, scratch);
             let rows = group.rows.get(scratch.as_slice())?;
-            let mut rows = rows
-                .iter()
-                .filter_map(|row| Some((*row, self.entries.get(row)?)));
-            rows.find(|(_, entry)| entry.takes(from_uplink))
+            let mut entries = rows.iter().filter_map(|row| self.entries.get(row));
+            entries.find(|entry| entry.takes(from_uplink))
         })
     }
 }

@@ -52,7 +52,7 @@ impl Steering {
             let Some(seen) = seen.bytes().first_chunk() else {
                 continue;
             };
-            let Some((_, entry)) = table.lookup(seen, from_uplink, &mut scratch) else {
+            let Some(entry) = table.lookup(seen, from_uplink, &mut scratch) else {
                 match table.miss {
                     Miss::Table(next) => waiting.push((frame, next)),
                     Miss::Default => out.push((frame, Exit::Miss)),
