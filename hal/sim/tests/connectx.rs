@@ -3,6 +3,8 @@
 #![allow(clippy::type_complexity, reason = "a change to a view is a closure")]
 #![allow(dead_code, reason = "the driver can more than each test needs")]
 
+#[path = "connectx/checks.rs"]
+mod checks;
 #[path = "connectx/driver.rs"]
 mod driver;
 #[path = "connectx/eswitch.rs"]
