@@ -42,14 +42,14 @@ pub struct Machine {
 
 impl Machine {
     /// A machine of two processors and 1 GiB of memory that runs this kernel, with a shell,
-    /// busybox and `ip`, and no devices but its consoles.
+    /// busybox, `ip` and `ethtool`, and no devices but its consoles.
     pub fn new(kernel: Kernel) -> Machine {
         let mut files = Initramfs::new();
         for folder in ["/bin", "/sbin"] {
             files.link(folder, "usr/bin");
         }
         files.file("/init", 0o755, INIT.replace("$READY", READY));
-        for program in ["usr/bin/dash", "usr/bin/ip"] {
+        for program in ["usr/bin/dash", "usr/bin/ip", "usr/sbin/ethtool"] {
             programs::add(&mut files, &of_root(program));
         }
         files.link("/usr/bin/sh", "dash");

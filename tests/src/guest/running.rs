@@ -119,10 +119,22 @@ impl Guest {
     /// Errors in the kernel's log since the shell was ready: lines of level `err` and worse.
     #[track_caller]
     pub fn kernel_errors(&self) -> Vec<String> {
+        self.kernel_log(3)
+    }
+
+    /// Errors and warnings in the kernel's log since the shell was ready.
+    #[track_caller]
+    pub fn kernel_warnings(&self) -> Vec<String> {
+        self.kernel_log(4)
+    }
+
+    #[track_caller]
+    fn kernel_log(&self, least: u32) -> Vec<String> {
         let log = self.run("dmesg -r").ok();
         log.lines()
             .skip_while(|line| !line.ends_with(READY))
-            .filter(|line| level(line).is_some_and(|level| level <= 3))
+            .skip(1)
+            .filter(|line| level(line).is_some_and(|level| level <= least))
             .map(str::to_owned)
             .collect()
     }
