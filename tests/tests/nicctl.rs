@@ -158,3 +158,65 @@ fn a_nic_goes_to_user_space_and_back_under_bookworms_kernel() {
 fn a_nic_goes_to_user_space_and_back_under_sids_kernel() {
     a_nic_goes_to_user_space_and_back(Kernel::Sid);
 }
+
+/// A device that does reach memory: what is mapped, nothing else, and still when its driver was killed
+/// and another goes on.
+fn a_device_reaches_what_it_is_given(kernel: Kernel) {
+    // Behind a port of its own, which can be reset.
+    const EDU: &str = "0000:01:00.0";
+    let netns = Netns::new();
+    let guest = Machine::new(kernel)
+        .iommu()
+        .program(ours("nicctl"))
+        .program(ours("edu"))
+        .arguments([
+            "-device",
+            "pcie-root-port,id=above,bus=pcie.0,chassis=1,addr=12.0",
+        ])
+        .arguments(["-device", "edu,bus=above,addr=0"])
+        .boot(&netns);
+    guest.insert("vfio-pci");
+    assert_eq!(
+        nicctl(&guest, &format!("bind {EDU}")),
+        format!("{EDU}: vfio-pci has it, no driver had it before\n")
+    );
+    contains(
+        &nicctl(&guest, &format!("probe {EDU}")),
+        &["there are none (MSI-X)"],
+    );
+    let script = format!(
+        "edu give {EDU} /run/edu & until [ -S /run/edu ]; do usleep 50000; done; edu take /run/edu"
+    );
+    contains(&guest.run(&script).ok(), &["taken over\n"]);
+    assert_eq!(guest.kernel_errors(), [] as [String; 0]);
+    contains(
+        &guest.run(&format!("edu dma {EDU}")).ok(),
+        &["carried, kept out, reset\n"],
+    );
+    // The IOMMU says what it kept the device from.
+    let faults = guest.kernel_errors();
+    assert!(
+        faults.iter().all(|line| line.contains("DMAR")),
+        "{faults:?}"
+    );
+    assert!(
+        faults.iter().any(|line| line.contains("01:00.0]")),
+        "{faults:?}"
+    );
+    assert_eq!(
+        nicctl(&guest, &format!("unbind {EDU}")),
+        format!("{EDU}: no driver has it\n")
+    );
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_device_reaches_what_it_is_given_under_bookworms_kernel() {
+    a_device_reaches_what_it_is_given(Kernel::Bookworm);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_device_reaches_what_it_is_given_under_sids_kernel() {
+    a_device_reaches_what_it_is_given(Kernel::Sid);
+}
