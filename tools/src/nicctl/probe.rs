@@ -172,4 +172,23 @@ pub mod tests {
         );
         assert!(seen[3].starts_with("8 of "), "{told:#}");
     }
+
+    #[test]
+    fn the_way_to_one_that_another_process_plays_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("nic.sock");
+        let settings = ConnectXSettings::default();
+        let nic = ConnectX::open("nic0", settings, Clock::real()).unwrap();
+        let served = socket.clone();
+        std::thread::spawn(move || hal_sim::serve(&served, nic));
+        let (name, clock) = (format!("vfio-user:{}", socket.display()), Clock::real());
+        let mut attempts = (0..3000).filter_map(|_| {
+            clock.pause_thread(std::time::Duration::from_millis(10));
+            super::super::open(&name).ok()
+        });
+        let nic = attempts.next().expect("a connection");
+        let mut steps = Steps::new(Clock::real());
+        way(&nic, &mut steps);
+        assert_eq!(steps.code(), 0, "{:#}", steps.json());
+    }
 }
