@@ -361,7 +361,9 @@ fn after_a_kill_the_host_has_its_devices_back_and_the_next_start_takes_them() {
     let ofport = net.switch.vsctl("get interface veth0 ofport").ok();
     assert_eq!(ofport.trim(), "1");
     net.switch.exit();
-    assert!(!promiscuous() && reaches_host());
+    eventually("the host has its device back", || {
+        (!promiscuous() && reaches_host()).then_some(())
+    });
 }
 
 #[test]

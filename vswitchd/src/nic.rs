@@ -34,7 +34,7 @@ pub fn open(name: &str, clock: &Clock) -> Result<Box<dyn FlowDevice>, String> {
         "sim" if is_plain_name(rest) => {
             let settings = Settings::load(&settings_file("sim", rest));
             let settings = settings.map_err(|e| e.to_string())?;
-            SimDevice::open(rest, settings, clock.clone()).map_err(|e| e.to_string())
+            SimDevice::open(name, settings, clock.clone()).map_err(|e| e.to_string())
         }
         "connectx" if is_plain_name(rest) => {
             let file = settings_file("connectx", rest);
