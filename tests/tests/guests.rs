@@ -108,9 +108,9 @@ fn the_model_is_a_connectx_for_sids_kernel() {
 }
 
 /// Behind an IOMMU, the card is handed to `vfio-pci` and back through sysfs.
-fn vfio_takes_the_card(kernel: Kernel) {
+fn vfio_takes_the_card(kernel: Kernel, card: fn(&Netns, &str) -> Nic) {
     let netns = Netns::new();
-    let card = CARD(&netns, "far0");
+    let card = card(&netns, "far0");
     let guest = Machine::new(kernel).iommu().plug(&card).boot(&netns);
     let group = format!("basename $(readlink /sys/bus/pci/devices/{SLOT}/iommu_group)");
     let group = guest.run(&group).ok().trim().to_owned();
@@ -148,13 +148,25 @@ fn vfio_takes_the_card(kernel: Kernel) {
 #[test]
 #[ignore = "boots a guest: tools/test --vm"]
 fn vfio_takes_the_card_under_bookworms_kernel() {
-    vfio_takes_the_card(Kernel::Bookworm);
+    vfio_takes_the_card(Kernel::Bookworm, CARD);
 }
 
 #[test]
 #[ignore = "boots a guest: tools/test --vm"]
 fn vfio_takes_the_card_under_sids_kernel() {
-    vfio_takes_the_card(Kernel::Sid);
+    vfio_takes_the_card(Kernel::Sid, CARD);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn vfio_takes_the_model_under_bookworms_kernel() {
+    vfio_takes_the_card(Kernel::Bookworm, Nic::connectx);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn vfio_takes_the_model_under_sids_kernel() {
+    vfio_takes_the_card(Kernel::Sid, Nic::connectx);
 }
 
 #[test]

@@ -24,6 +24,8 @@ const POWER: usize = 0x40;
 const EXPRESS: usize = 0x60;
 const MSIX: usize = 0x9c;
 const GATEWAY: usize = 0xc0;
+/// State in control and status of power management: 0 = D0, 3 = D3hot.
+const POWER_STATE: u16 = 3;
 /// Device control of the PCI Express capability.
 const DEVICE_CONTROL: usize = EXPRESS + 8;
 /// Its bit that asks for a reset; it reads as zero.
@@ -92,10 +94,10 @@ impl Config {
         config.word(GATEWAY + 4, 0, 0x0000_ffff);
         config.word(GATEWAY + 0xc, 0, u32::MAX);
 
-        // Power management 1.2: D0 only.
+        // Power management 1.2: D0 and D3hot, from which it wakes as it was.
         config.half(POWER, 0x01, 0);
         config.half(POWER + 2, 0x0003, 0);
-        config.half(POWER + 4, 0x0008, 0);
+        config.half(POWER + 4, 0x0008, POWER_STATE);
         config
     }
 
@@ -109,9 +111,13 @@ impl Config {
         self.writable[at..at + 4].copy_from_slice(&writable.to_le_bytes());
     }
 
-    /// Whether the function may reach memory.
+    /// Whether the function may reach memory: it is a bus master and does not sleep.
     pub fn is_master(&self) -> bool {
-        self.bytes[4] & 4 != 0
+        self.bytes[4] & 4 != 0 && self.power_state() == 0
+    }
+
+    fn power_state(&self) -> u16 {
+        u16::from(self.bytes[POWER + 4]) & POWER_STATE
     }
 
     pub fn read(&self, at: u16, out: &mut [u8]) {
@@ -122,6 +128,7 @@ impl Config {
 
     pub fn write(&mut self, at: u16, data: &[u8]) -> Asks {
         let mut asks = Asks::Nothing;
+        let power_state = self.bytes[POWER + 4];
         for (i, new) in data.iter().enumerate() {
             let at = usize::from(at) + i;
             let (Some(byte), Some(mask)) = (self.bytes.get_mut(at), self.writable.get(at)) else {
@@ -131,6 +138,10 @@ impl Config {
             if at == DEVICE_CONTROL + 1 && u16::from(*new) << 8 & FUNCTION_RESET != 0 {
                 asks = Asks::Reset;
             }
+        }
+        // A state that it does not have is not taken.
+        if !matches!(self.power_state(), 0 | 3) {
+            self.bytes[POWER + 4] = power_state;
         }
         asks
     }
@@ -170,6 +181,23 @@ mod tests {
         assert_eq!(config.write(0, &[0; 4]), Asks::Nothing);
         config.read(0, &mut bar);
         assert_eq!(bar[..4], [0xb3, 0x15, 0x1d, 0x10]);
+    }
+
+    #[test]
+    fn it_sleeps_and_wakes() {
+        let mut config = config();
+        config.write(4, &[6, 0]);
+        assert!(config.is_master());
+        let state = |config: &mut Config, written: u8| {
+            config.write(POWER as u16 + 4, &[written, 0]);
+            let mut state = [0; 2];
+            config.read(POWER as u16 + 4, &mut state);
+            (u16::from_le_bytes(state), config.is_master())
+        };
+        assert_eq!(state(&mut config, 3), (0x000b, false));
+        assert_eq!(state(&mut config, 1), (0x000b, false));
+        assert_eq!(state(&mut config, 0xfc), (0x0008, true));
+        assert_eq!(state(&mut config, 2), (0x0008, true));
     }
 
     #[test]
