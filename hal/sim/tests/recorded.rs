@@ -357,6 +357,7 @@ fn a_profile_has_what_drivers_need() {
         ("ethernet", "SELF_LB_EN_MODIFIABLE", 1),
         ("flow_table", "NIC_RECEIVE.FT_SUPPORT", 1),
         ("flow_table", "NIC_RECEIVE.MODIFY_ROOT", 1),
+        ("flow_table", "NIC_RECEIVE.FLOW_TABLE_MODIFY", 1),
         ("flow_table", "NIC_RECEIVE.MAX_FT_LEVEL", 59),
         ("flow_table", "NIC_RECEIVE.LOG_MAX_FT_SIZE", 16),
         ("flow_table", "NIC_RECEIVE.MATCH.METADATA_REG_C_0", 1),
@@ -371,8 +372,6 @@ fn a_profile_has_what_drivers_need() {
     for name in ["ROCE", "ATOMIC", "PG", "QOS", "HCA_CAP_2", "STRIDING_RQ"] {
         assert_eq!(number("general", name), 0, "{name}");
     }
-    for name in ["NIC_RECEIVE.FLOW_MODIFY_EN", "NIC_RECEIVE.SW_OWNER"] {
-        assert_eq!(number("flow_table", name), 0, "{name}");
-    }
+    assert_eq!(number("flow_table", "NIC_RECEIVE.SW_OWNER"), 0);
     assert!(!groups.contains_key("roce") && !groups.contains_key("atomic"));
 }

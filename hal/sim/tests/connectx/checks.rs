@@ -463,8 +463,11 @@ fn entries_are_checked_to_the_last() {
         refused(Syndrome::SecondTagFirst)
     );
     // What a kind of table cannot change stays.
-    let own = n.table(TableType::NicReceive, None, 0);
-    let take = Does::forward(DestinationType::Tir, n.tir);
+    let own = n.table(TableType::SnifferReceive, None, 0);
+    let take = Does {
+        action: action::ALLOW,
+        ..Does::default()
+    };
     n.catch_all(own, &take).unwrap();
     let again = entry_input(own, group, 255, &any, &take);
     let changed = n.d.run(Opcode::SetFlowTableEntry, 1, again).map(|_| ());

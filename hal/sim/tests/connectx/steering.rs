@@ -120,9 +120,9 @@ fn misses_go_on_to_the_next_table() {
         .set(DestroyFlowTableIn::TABLE_ID, second.id);
     let busy = n.d.run(Opcode::DestroyFlowTable, 0, input);
     assert_eq!(busy, refused(Syndrome::TableNotEmpty));
-    // The functions' own tables of this kind of NIC have but the usual way.
-    let own = n.table(TableType::NicReceive, None, 0);
-    let modified = miss_to(&mut n, own, second.id);
+    // Access tables of this kind of NIC have but the usual way.
+    let acl = n.table(TableType::IngressAcl, Some(1), 0);
+    let modified = miss_to(&mut n, acl, second.id);
     assert_eq!(modified, refused(Syndrome::TableModification));
 }
 
@@ -130,6 +130,8 @@ fn miss_to(n: &mut Nic, table: Table, next: u32) -> Result<(), Failed> {
     let mut input = View::<ModifyFlowTableIn, _>::zeroed();
     input
         .set(ModifyFlowTableIn::TABLE_TYPE, table.kind as u8)
+        .set(ModifyFlowTableIn::OTHER_VPORT, table.vport.is_some())
+        .set(ModifyFlowTableIn::VPORT_NUMBER, table.vport.unwrap_or(0))
         .set(ModifyFlowTableIn::TABLE_ID, table.id)
         .set(ModifyFlowTableIn::MODIFY_FIELD_SELECT, 1)
         .at_mut(ModifyFlowTableIn::CONTEXT)
