@@ -239,3 +239,86 @@ fn a_guest_ends_with_its_value() {
     drop(guest);
     assert!(!std::fs::exists(&process).unwrap());
 }
+
+/// The switch in the guest has the card through `vfio-pci`, behind an IOMMU. Two machines outside,
+/// one at the wire of each of two virtual functions, reach each other by rules in the card.
+fn the_switch_drives_the_card(kernel: Kernel) {
+    let netns = Netns::new();
+    let machines = [Netns::new(), Netns::new()];
+    for (i, machine) in machines.iter().enumerate() {
+        netns.wire(&format!("wire{i}"), machine, "eth0");
+        machine.ip(&format!("addr add 10.9.0.{}/24 dev eth0", i + 1));
+    }
+    let wires = ["vf0=packet:wire0", "vf1=packet:wire1"];
+    let card = Nic::connectx_with(&netns, &wires);
+    let programs = [
+        "ovs-vswitchd",
+        "ovs-vsctl",
+        "ovs-ofctl",
+        "ovs-appctl",
+        "nicctl",
+    ];
+    let machine = Machine::new(kernel).iommu().plug(&card);
+    let machine = programs
+        .iter()
+        .fold(machine, |machine, name| machine.program(ours(name)));
+    let guest = machine.boot(&netns);
+    guest.insert("vfio-pci");
+    guest.run(&format!("nicctl bind {SLOT}")).ok();
+    guest
+        .run("mkdir -p /run/openvswitch /var/log/openvswitch /etc/openvswitch; ovs-vswitchd --embedded-db --detach --pidfile --log-file")
+        .ok();
+    guest
+        .run(&format!(
+            "ovs-vsctl --no-wait set Open_vSwitch . other_config:hw-offload=true other_config:offload-admit=always \
+             -- add-br br0 -- set bridge br0 datapath_type=netdev \
+             -- add-port br0 vf0 -- set interface vf0 type=dpdk options:dpdk-devargs={SLOT},representor=vf0 \
+             -- add-port br0 vf1 -- set interface vf1 type=dpdk 'options:dpdk-devargs=\"{SLOT},representor=[1]\"'"
+        ))
+        .ok();
+    for name in ["vf0", "vf1"] {
+        eventually("the port is there", || {
+            let told = guest
+                .run(&format!("ovs-vsctl get interface {name} ofport error"))
+                .out;
+            (told == "1\n[]\n" || told == "2\n[]\n").then_some(())
+        });
+    }
+    let ping = |count: u32| {
+        let mut ping = machines[0].command("ping");
+        run(ping.args(["-q", "-i0.2", "-w60", "-c", &count.to_string(), "10.9.0.2"]))
+    };
+    eventually("the machines know each other", || {
+        (ping(1).code == 0).then_some(())
+    });
+    let hits = || {
+        let shown = guest.run("ovs-appctl --format json offload/show").ok();
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        shown["netdev"]["devices"][0]["hits"]
+            .as_u64()
+            .expect("a number")
+    };
+    let before = hits();
+    ping(20).ok();
+    eventually("the card has carried them", || {
+        (hits() >= before + 30).then_some(())
+    });
+    let flows = guest.run("ovs-appctl dpctl/dump-flows type=offloaded").ok();
+    assert!(flows.contains("eth_type(0x0800)"), "{flows}");
+    guest.run("ovs-appctl exit").ok();
+    assert_eq!(card.complaints(), [] as [String; 0]);
+    guest.run(&format!("nicctl unbind {SLOT}")).ok();
+    no_errors(&guest);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_switch_drives_the_card_through_vfio_under_bookworms_kernel() {
+    the_switch_drives_the_card(Kernel::Bookworm);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_switch_drives_the_card_through_vfio_under_sids_kernel() {
+    the_switch_drives_the_card(Kernel::Sid);
+}

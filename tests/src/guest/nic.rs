@@ -53,8 +53,16 @@ impl Nic {
     /// Our model of a ConnectX, played by `nic-sim`. The wire of its uplink ends in a new tap,
     /// `far`, in the namespace.
     pub fn connectx(netns: &Netns, far: &str) -> Nic {
-        let player = Player::start(netns, &["--wire", &format!("pf0=tap:{far}")]);
+        let mut nic = Nic::connectx_with(netns, &[&format!("pf0=tap:{far}")]);
         netns.ip(&format!("link set {far} up"));
+        far.clone_into(&mut nic.far);
+        nic
+    }
+
+    /// The same with these wires, as `nic-sim --wire` has them.
+    pub fn connectx_with(netns: &Netns, wires: &[&str]) -> Nic {
+        let wires: Vec<&str> = wires.iter().flat_map(|wire| ["--wire", wire]).collect();
+        let player = Player::start(netns, &wires);
         let socket = player.path("socket");
         Nic {
             arguments: vec![
@@ -64,7 +72,7 @@ impl Nic {
                 ),
             ],
             driver: "mlx5_core",
-            far: far.to_owned(),
+            far: String::new(),
             player: Some(player),
         }
     }
