@@ -103,6 +103,8 @@ values! {
         Pfcc = 0x5007,
         /// [`PortCounters`].
         Ppcnt = 0x5008,
+        /// [`PortDiagnostics`].
+        Pddr = 0x5031,
         /// [`PortCheck`].
         Pcmr = 0x5041,
         /// [`PortCapabilityMask`].

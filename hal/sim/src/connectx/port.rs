@@ -48,6 +48,13 @@ impl Default for PortSettings {
     }
 }
 
+impl PortSettings {
+    /// Whether the function wants frames to this address.
+    pub(super) fn has_address(&self, address: u64) -> bool {
+        self.l2.values().any(|(own, _)| *own == address)
+    }
+}
+
 fn check_port(port: u8) -> Outcome {
     if port == 1 {
         Ok(())
@@ -126,6 +133,31 @@ impl Core {
         Ok(())
     }
 
+    /// PDDR: why the port is not up.
+    pub(super) fn port_diagnostics(&mut self, access: &mut Access<'_>) -> Outcome {
+        use PortDiagnostics as R;
+        const TROUBLESHOOTING: u8 = 1;
+        let sent = access.sent::<R>()?;
+        check_port(sent.get(R::LOCAL_PORT))?;
+        if access.write {
+            return Err(Syndrome::ReadOnlyRegister);
+        }
+        if sent.get(R::PAGE_SELECT) != TROUBLESHOOTING || sent.get(R::GROUP_OPCODE) != 0 {
+            return Err(Syndrome::DiagnosticsPage);
+        }
+        let (opcode, message) = match self.ports.has_wire(UPLINK) {
+            _ if self.is_up(UPLINK) => (0, "No issue was observed"),
+            _ if self.ports.admin_down => (1, "The port was closed by command"),
+            true => (2, "Nobody answers"),
+            false => (1024, "Nothing is plugged in"),
+        };
+        let mut out = access.answered::<R>()?;
+        out.set(R::MONITOR_OPCODE, opcode);
+        let place = out.octets_mut(R::STATUS_MESSAGE);
+        place[..message.len()].copy_from_slice(message.as_bytes());
+        Ok(())
+    }
+
     /// PFCC: pauses; written, read again, and not made.
     pub(super) fn port_flow_control(&mut self, access: &mut Access<'_>) -> Outcome {
         check_port(
@@ -201,8 +233,8 @@ impl Core {
         Ok(())
     }
 
-    /// SET_L2_TABLE_ENTRY: which addresses the function wants of the wire. With one function all
-    /// are its own, so nothing depends on it.
+    /// SET_L2_TABLE_ENTRY: which addresses are the function's. There is one function, so all that
+    /// comes from the wire is its own; what it sends to such an address comes back.
     pub fn set_l2_table_entry(&mut self, call: &mut Call<'_>) -> Outcome {
         let input = call.input()?;
         let index = self.l2_index(input.get(SetL2TableEntryIn::TABLE_INDEX))?;

@@ -57,6 +57,7 @@ impl Core {
             Register::Pmtu => self.port_mtu(&mut access),
             Register::Ptys => self.port_speed(&mut access),
             Register::Pfcc => self.port_flow_control(&mut access),
+            Register::Pddr => self.port_diagnostics(&mut access),
             Register::Pcmr => self.port_check(&mut access),
             Register::Pmlp => self.port_module(&mut access),
             Register::Ppcnt => self.port_counters(&mut access),

@@ -122,6 +122,8 @@ syndromes! {
     CounterGroup = 0x040b BadParameter;
     /// No entry of the table of addresses has this number.
     NoSuchL2Entry = 0x040c BadIndex;
+    /// PDDR of a page or group that there is not.
+    DiagnosticsPage = 0x040d BadParameter;
 
     // Capabilities.
     /// No such group of capabilities.

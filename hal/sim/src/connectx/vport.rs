@@ -70,6 +70,12 @@ impl Vport {
         }
     }
 
+    /// Whether unicast of the function's to itself comes back.
+    pub fn loops_back(&self) -> bool {
+        let view = View::<NicVportContext, _>::new(&self.nic[..]);
+        view.is_some_and(|view| !view.get(NicVportContext::DISABLE_UC_LOCAL_LB))
+    }
+
     /// Which registers C frames keep on their way from the e-switch to the function, a bit for
     /// each.
     pub fn kept_registers(&self) -> u8 {

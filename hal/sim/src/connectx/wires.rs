@@ -49,6 +49,11 @@ impl Ports {
         self.wires.values().cloned().collect()
     }
 
+    /// Whether a vport has a wire.
+    pub fn has_wire(&self, vport: u16) -> bool {
+        self.wires.contains_key(&vport)
+    }
+
     /// Whether somebody is at the other end of a vport's wire.
     pub fn carrier(&self, vport: u16) -> bool {
         self.wires.get(&vport).is_some_and(|wire| wire.carrier())

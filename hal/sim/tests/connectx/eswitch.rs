@@ -92,6 +92,47 @@ fn without_tables_the_eswitch_is_a_pipe() {
 }
 
 #[test]
+fn what_is_sent_to_an_own_address_comes_back_to_those_who_want_it() {
+    let mut n = nic();
+    n.receive_all();
+    n.refill(8);
+    let frame = frames::udp(2, 1, 5, b"x");
+    let mut own = View::<SetL2TableEntryIn, _>::zeroed();
+    own.set(SetL2TableEntryIn::TABLE_INDEX, 3)
+        .at_mut(SetL2TableEntryIn::MAC_ADDRESS)
+        .set(MacAddress::ADDRESS, 0x0200_0000_0001);
+    n.d.run(Opcode::SetL2TableEntry, 0, own).unwrap();
+    // It does not leave, but the TIR does not take it either.
+    n.send(&frame, Send::default());
+    assert!(n.left(0).is_empty() && n.rcq.poll().is_none());
+    let mut wants = View::<ModifyTirIn, _>::zeroed();
+    wants
+        .set(ModifyTirIn::TIRN, n.tir)
+        .set(ModifyTirIn::SELF_LB, true)
+        .at_mut(ModifyTirIn::CONTEXT)
+        .set(TirContext::SELF_LB_BLOCK, 1);
+    n.d.run(Opcode::ModifyTir, 0, wants).unwrap();
+    n.send(&frame, Send::default());
+    assert!(n.left(0).is_empty() && n.rcq.poll().is_some());
+    // Others still leave, and multicast does.
+    for to in [7, 8] {
+        let mut other = frames::udp(2, to, 5, b"x");
+        other[0] |= u8::from(to == 8);
+        n.send(&other, Send::default());
+        assert_eq!(n.left(0), [other]);
+        assert!(n.rcq.poll().is_none());
+    }
+    let mut off = View::with_tail(ModifyNicVportContextIn::ADDRESSES, 0);
+    off.at_mut(ModifyNicVportContextIn::FIELDS)
+        .set(NicVportFields::DISABLE_UC_LOCAL_LB, true);
+    off.at_mut(ModifyNicVportContextIn::CONTEXT)
+        .set(NicVportContext::DISABLE_UC_LOCAL_LB, true);
+    n.d.run(Opcode::ModifyNicVportContext, 0, off).unwrap();
+    n.send(&frame, Send::default());
+    assert_eq!(n.left(0), [frame]);
+}
+
+#[test]
 fn frames_are_forwarded_by_where_they_come_from() {
     let mut n = nic();
     n.receive_all();

@@ -61,6 +61,36 @@ fn the_port_is_taken_down_and_up() {
 }
 
 #[test]
+fn the_port_says_why_it_is_down() {
+    use PortDiagnostics as R;
+    let mut n = nic();
+    let why = |n: &mut Nic, page: u8, group: u16| {
+        let out = access::<R>(n, false, Register::Pddr, |r| {
+            r.set(R::LOCAL_PORT, 1)
+                .set(R::PAGE_SELECT, page)
+                .set(R::GROUP_OPCODE, group);
+        });
+        out.map(|r| r.get(R::MONITOR_OPCODE))
+    };
+    assert_eq!(why(&mut n, 1, 0), Ok(0));
+    assert_eq!(why(&mut n, 0, 0), refused(Syndrome::DiagnosticsPage));
+    assert_eq!(why(&mut n, 1, 3), refused(Syndrome::DiagnosticsPage));
+    let admin = |n: &mut Nic, state: u8| {
+        let out = access::<PortAdminOperStatus>(n, true, Register::Paos, |r| {
+            r.set(PortAdminOperStatus::LOCAL_PORT, 1)
+                .set(PortAdminOperStatus::ADMIN_STATUS, state)
+                .set(PortAdminOperStatus::ADMIN_STATUS_ENABLE, true);
+        });
+        out.map(|_| ()).unwrap();
+    };
+    admin(&mut n, 2);
+    assert_eq!(why(&mut n, 1, 0), Ok(1));
+    admin(&mut n, 1);
+    n.d.nic.disconnect("pf0").unwrap();
+    assert_eq!(why(&mut n, 1, 0), Ok(1024));
+}
+
+#[test]
 fn frames_are_as_long_as_the_port_says() {
     use PortMtu as R;
     let mut n = nic();

@@ -205,7 +205,8 @@ layout! {
         INDIRECT_TABLE: (u32, 0x20, 23:0),
         /// 0 none, 1 exclusive or of bytes, 2 Toeplitz.
         RX_HASH_FUNCTION: (u8, 0x24, 31:28),
-        /// What of the own sending is not received: bit 0 unicast, bit 1 multicast.
+        /// What of the own sending is received, whatever the name says: bit 0 unicast, bit 1
+        /// multicast. Linux, rdma-core and DPDK set a bit to receive.
         SELF_LB_BLOCK: (u8, 0x24, 25:24),
         /// The domain that it belongs to.
         TRANSPORT_DOMAIN: (u32, 0x24, 23:0),

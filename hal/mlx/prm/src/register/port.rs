@@ -160,4 +160,18 @@ layout! {
         /// The same for lane 3.
         LANE3_MODULE_MAPPING: (u32, 0x10, 31:0),
     }
+    /// PDDR: what is the matter with the port. The page of troubleshooting, with the group of the
+    /// monitor.
+    PortDiagnostics[0x100] {
+        /// The port.
+        LOCAL_PORT: (u8, 0x00, 23:16),
+        /// 1 = troubleshooting.
+        PAGE_SELECT: (u8, 0x04, 7:0),
+        /// 0 = the monitor.
+        GROUP_OPCODE: (u16, 0x08, 15:0),
+        /// 0 nothing, 1 closed by command, 2 nobody answers, 1024 nothing plugged in.
+        MONITOR_OPCODE: (u16, 0x0c, 15:0),
+        /// The same in words, ends in a zero.
+        STATUS_MESSAGE: ([u8; 236], 0x14),
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! Without a first table of the FDB the e-switch is a pipe: what the function sends leaves by the
 //! wire and what comes from the wire is the function's. Virtual functions have no part in that.
+//! What the function sends to an address of its own comes back.
 
 use crate::connectx::core::{Bus, Core};
 use crate::connectx::steering::Frame;
 use crate::connectx::steering::walk::Exit;
-use crate::connectx::vport::UPLINK;
+use crate::connectx::vport::{UPLINK, Vport};
 use hal_mlx_prm::context::TableType;
 use packet::Packet;
 
@@ -55,6 +56,7 @@ impl Core {
     fn forward(&mut self, frame: Frame, bus: &Bus<'_>) {
         let Some(root) = self.steering.root(TableType::Fdb, 0) else {
             match frame.source_port {
+                0 if self.comes_back(&frame) => self.leave(0, frame, bus),
                 0 => self.leave(UPLINK, frame, bus),
                 UPLINK => self.leave(0, frame, bus),
                 _ => self.statistics.steering_drops += 1,
@@ -67,6 +69,17 @@ impl Core {
                 _ => self.statistics.steering_drops += 1,
             }
         }
+    }
+
+    /// Whether a frame of the function's is for itself.
+    fn comes_back(&self, frame: &Frame) -> bool {
+        let Some(to) = frame.packet.frame().first_chunk::<6>() else {
+            return false;
+        };
+        let address = to.iter().fold(0, |all, b| all << 8 | u64::from(*b));
+        to[0] & 1 == 0
+            && self.port.has_address(address)
+            && self.vports.get(&0).is_some_and(Vport::loops_back)
     }
 
     /// A frame leaves the e-switch by a vport.

@@ -37,6 +37,10 @@ impl Core {
         let Some(tir) = self.tirs.get(&tirn) else {
             return;
         };
+        if frame.source_port == 0 && !tir.takes_own {
+            self.statistics.receive_drops += 1;
+            return;
+        }
         let parsed = Parsed::read(frame.packet.frame(), &self.steering.vxlan);
         let hash = hash::hash(&parsed, &tir.function, &tir.outer, &tir.inner);
         let rqn = match tir.goal {

@@ -19,6 +19,15 @@ pub(in crate::connectx) struct Tir {
     pub function: Function,
     pub outer: Selection,
     pub inner: Selection,
+    /// Whether unicast comes in that the function itself has sent.
+    pub takes_own: bool,
+}
+
+/// The bit of [`TirContext::SELF_LB_BLOCK`] that is about unicast.
+const OWN_UNICAST: u8 = 1;
+
+fn takes_own(context: &View<TirContext, &[u8]>) -> bool {
+    context.get(TirContext::SELF_LB_BLOCK) & OWN_UNICAST != 0
 }
 
 /// Which queue a TIR leads to.
@@ -131,6 +140,7 @@ impl Core {
             function: function(&context)?,
             outer: Selection::new(&context.at(TirContext::RX_HASH_OUTER)),
             inner: Selection::new(&context.at(TirContext::RX_HASH_INNER)),
+            takes_own: takes_own(&context),
         };
         let td = (Kind::Td, context.get(TirContext::TRANSPORT_DOMAIN));
         let number = self.objects.create(Kind::Tir, vec![id, td])?;
@@ -139,7 +149,7 @@ impl Core {
         Ok(())
     }
 
-    /// MODIFY_TIR: the hash, and what does not matter here.
+    /// MODIFY_TIR: the hash, whether own packets come in, and what does not matter here.
     pub fn modify_tir(&mut self, call: &mut Call<'_>) -> Outcome {
         let input = call.input()?;
         let number = input.get(ModifyTirIn::TIRN);
@@ -149,6 +159,9 @@ impl Core {
             tir.function = function(&context)?;
             tir.outer = Selection::new(&context.at(TirContext::RX_HASH_OUTER));
             tir.inner = Selection::new(&context.at(TirContext::RX_HASH_INNER));
+        }
+        if input.get(ModifyTirIn::SELF_LB) {
+            tir.takes_own = takes_own(&context);
         }
         Ok(())
     }
