@@ -259,9 +259,18 @@ fn a_nic_that_is_killed_comes_back_with_its_rules() {
         });
         let log = net.switch.log();
         assert!(log.contains("the device is gone"), "{log}");
+        eventually("the interfaces say so too", || {
+            let columns = "get interface vf0 status:hal_error link_state";
+            let told = net.switch.vsctl(columns).out;
+            (told.contains(&net.nic) && told.contains("down")).then_some(())
+        });
         let socket = net.switch.path("nic");
         net.process = Some(NicSim::start(&net.here, &socket, &WIRES.map(str::to_owned)));
         carried(&net);
+        eventually("the interfaces say nothing of it any more", || {
+            let status = net.switch.vsctl("get interface vf0 status").ok();
+            (!status.contains("hal_error")).then_some(())
+        });
     }
 }
 

@@ -149,8 +149,12 @@ impl MlxDevice {
     }
 
     /// The device does not work any more.
-    fn fail(&mut self, e: &MlxError) -> DeviceError {
+    fn fail(&mut self, control: &Control, e: &MlxError) -> DeviceError {
         let what = e.to_string();
+        for queues in &control.ports {
+            queues.port.set_fault(Some(&what));
+            queues.port.set_carrier(false);
+        }
         self.broken = Some(what.clone());
         failed(&self.name, what)
     }
@@ -202,7 +206,7 @@ impl FlowDevice for MlxDevice {
                 polled = Err(MlxError::Health { what });
             }
         }
-        polled.map_err(|e| self.fail(&e))
+        polled.map_err(|e| self.fail(control, &e))
     }
 
     fn read_counters(&mut self, out: &mut Vec<(RuleHandle, Counter)>) -> Result<(), DeviceError> {
@@ -213,7 +217,10 @@ impl FlowDevice for MlxDevice {
             return Ok(());
         };
         let now = nic.now();
-        let raw = nic.read_counters().map_err(|e| self.fail(&e))?;
+        let raw = match nic.read_counters() {
+            Ok(raw) => raw,
+            Err(e) => return Err(self.fail(&control, &e)),
+        };
         out.extend(nic.operations.readings(&raw, now));
         Ok(())
     }
@@ -239,13 +246,19 @@ impl FlowDevice for MlxDevice {
                 tracing::warn!(target: "mlx", "{}: {e}", self.name);
             }
         }
-        let mut nic = self.bring_up().map_err(|e| self.fail(&e))?;
+        let mut nic = match self.bring_up() {
+            Ok(nic) => nic,
+            Err(e) => return Err(self.fail(control, &e)),
+        };
         if let Some(before) = self.before.take() {
             nic.operations.follow(before);
         }
         control.nic = Some(nic);
         for index in 0..control.ports.len() {
-            control.equip(index).map_err(|e| self.fail(&e))?;
+            if let Err(e) = control.equip(index) {
+                return Err(self.fail(control, &e));
+            }
+            control.ports[index].port.set_fault(None);
         }
         self.broken = None;
         Ok(last)

@@ -97,6 +97,8 @@ pub struct Port {
     pub send: Mutex<Vec<Arc<Place<SendQueue>>>>,
     /// A queue has said that it does not work.
     pub broken: AtomicBool,
+    /// Why the NIC does not work, if it does not.
+    fault: Mutex<Option<String>>,
     admin_up: AtomicBool,
     mac: AtomicU64,
     mtu: AtomicU32,
@@ -120,6 +122,7 @@ impl Port {
             receive: Arc::new(Place::new(None)),
             send: Mutex::default(),
             broken: AtomicBool::new(false),
+            fault: Mutex::default(),
             admin_up: AtomicBool::new(true),
             mac: AtomicU64::new(mac),
             mtu: AtomicU32::new(1500),
@@ -134,6 +137,11 @@ impl Port {
         if self.carrier.swap(up, Relaxed) != up {
             self.carrier_resets.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Why the NIC does not work; none if it does.
+    pub fn set_fault(&self, why: Option<&str>) {
+        *lock(&self.fault) = why.map(str::to_owned);
     }
 
     /// Packets that came to software, and those among them that a rule had sent on.
@@ -354,14 +362,17 @@ impl PacketPort for MlxPort {
     }
 
     fn status(&self) -> Vec<(String, String)> {
-        [
+        let fault = lock(&self.port.fault).clone();
+        let known = [
             ("driver_name", "hal-mlx"),
             ("hal_device", &self.device),
             ("hal_port", &self.port.name),
             ("bus_info", &self.address),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+        ];
+        let fault = fault.iter().map(|why| ("hal_error", why.as_str()));
+        let all = known.into_iter().chain(fault);
+        all.map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
