@@ -198,13 +198,20 @@ impl FlowDevice for MlxDevice {
             return Ok(());
         };
         let mut polled = nic.poll(done);
-        for queues in &control.ports {
+        let now = nic.now();
+        for queues in &mut control.ports {
             let port = &queues.port;
             port.set_carrier(port.vport != VportId::UPLINK || nic.uplink);
-            if port.broken.load(Relaxed) && polled.is_ok() {
-                let what = format!("a queue of {} has failed", port.name);
-                polled = Err(MlxError::Health { what });
-            }
+            let mut sending = queues.sending.iter_mut().flatten();
+            let what = if port.broken.load(Relaxed) {
+                "has failed"
+            } else if sending.any(|queue| queue.has_stalled(now)) {
+                "has stalled"
+            } else {
+                continue;
+            };
+            let what = format!("a queue of {} {what}", port.name);
+            polled = polled.and(Err(MlxError::Queue { what }));
         }
         polled.map_err(|e| self.fail(control, &e))
     }

@@ -59,6 +59,12 @@ pub enum MlxError {
         /// What it says.
         what: String,
     },
+    /// A queue does not work.
+    #[error("{what}")]
+    Queue {
+        /// Which, and how that shows.
+        what: String,
+    },
     /// The NIC reads as all ones.
     #[error("the device is gone (its registers read as all ones)")]
     Gone,

@@ -24,6 +24,7 @@ use hal_mlx_prm::event::EventType;
 use hal_mlx_prm::{Opcode, View};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Counters that are read with one command at most: an output of 512 KiB.
 const READ_AT_ONCE: u32 = 32768;
@@ -68,6 +69,36 @@ pub struct Receiving {
 pub struct Sending {
     parts: send::Parts,
     entry: FlowIndex,
+    watch: Watch,
+}
+
+/// From one look at a send queue to the next.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks in a row between which it refused packets and finished none: it has stalled.
+const STALLED: u32 = 4;
+
+/// What was seen of a send queue.
+#[derive(Default)]
+struct Watch {
+    next: Time,
+    /// Completions, and packets for which there was no room.
+    last: (u64, u64),
+    bad: u32,
+}
+
+impl Sending {
+    /// Whether the queue has stalled: there has been no room for a second, and nothing is finished.
+    pub fn has_stalled(&mut self, now: Time) -> bool {
+        let watch = &mut self.watch;
+        if now >= watch.next {
+            watch.next = now + LOOK;
+            let seen = self.parts.progress().look();
+            let stands = seen.0 == watch.last.0 && seen.1 > watch.last.1;
+            watch.bad = if stands { watch.bad + 1 } else { 0 };
+            watch.last = seen;
+        }
+        watch.bad >= STALLED
+    }
 }
 
 impl Nic {
@@ -152,7 +183,7 @@ impl Nic {
                 }
                 Event::QueueError(number) => {
                     let what = format!("queue {number:#x} does not work any more");
-                    return Err(MlxError::Health { what });
+                    return Err(MlxError::Queue { what });
                 }
                 Event::Completion(_) | Event::Other(_) => {}
             }
@@ -221,7 +252,12 @@ impl Nic {
         let function = &mut self.function;
         let (queue, parts) = SendQueue::open(function, &self.domain, self.events.number())?;
         let entry = self.eswitch.add_sender(function, parts.sq(), vport)?;
-        Ok((queue, Sending { parts, entry }))
+        let sending = Sending {
+            parts,
+            entry,
+            watch: Watch::default(),
+        };
+        Ok((queue, sending))
     }
 
     /// Takes a receive queue away.

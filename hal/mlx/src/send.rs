@@ -24,6 +24,7 @@ use hal_mlx_prm::{Opcode, View};
 use packet::{Packet, SegmentKind, segments};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Blocks of the ring, log 2.
 const LOG_SIZE: u8 = 10;
@@ -44,11 +45,17 @@ pub struct Parts {
     sq: u32,
     tis: u32,
     cq: u32,
+    progress: Arc<Progress>,
     /// The memory that they reach.
     _kept: Kept,
 }
 
 impl Parts {
+    /// How the queue gets on.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// What the e-switch knows its packets by.
     pub fn sq(&self) -> u32 {
         self.sq
@@ -102,6 +109,23 @@ pub struct SendQueue {
     pending: Option<u16>,
     /// The device said that the queue does not work.
     broken: bool,
+    progress: Arc<Progress>,
+}
+
+/// How a queue gets on, for whoever watches it from another thread.
+#[derive(Default)]
+pub struct Progress {
+    /// Completions taken.
+    done: AtomicU64,
+    /// Packets for which there was no room.
+    refused: AtomicU64,
+}
+
+impl Progress {
+    /// Completions taken, and packets for which there was no room.
+    pub fn look(&self) -> (u64, u64) {
+        (self.done.load(Relaxed), self.refused.load(Relaxed))
+    }
 }
 
 impl SendQueue {
@@ -155,10 +179,12 @@ impl SendQueue {
         context.set(SqContext::STATE, QueueState::Ready as u8);
         function.run(Opcode::ModifySq, input, Output::SIZE)?;
 
+        let progress = Arc::new(Progress::default());
         let parts = Parts {
             sq,
             tis,
             cq: completions.number(),
+            progress: progress.clone(),
             _kept: vec![ring.clone(), bytes.clone(), completions.memory()],
         };
         let queue = SendQueue {
@@ -176,6 +202,7 @@ impl SendQueue {
             sent: VecDeque::new(),
             pending: None,
             broken: false,
+            progress: progress.clone(),
         };
         Ok((queue, parts))
     }
@@ -295,6 +322,7 @@ impl SendQueue {
                 self.reclaim();
             }
         }
+        self.progress.refused.fetch_add(1, Relaxed);
         None
     }
 
@@ -319,6 +347,7 @@ impl SendQueue {
             }
         }
         if any {
+            self.progress.done.fetch_add(1, Relaxed);
             self.completions.consumed();
         }
     }

@@ -244,6 +244,35 @@ fn a_send_queue_that_stalls_drops_and_does_not_block() {
     assert!(dropped > 0);
     let counters = bench.ports[1].counters();
     assert_eq!(counters.tx_dropped, u64::from(dropped));
+    // One full queue is no failure; one that stays full and finishes nothing is.
     let mut done = Vec::new();
     bench.device.poll(&mut done).unwrap();
+    let begun = bench.clock.now();
+    let error = loop {
+        let _ = bench.tx[1].send(&contract::frame(8));
+        bench.nic.turn();
+        if let Err(e) = bench.device.poll(&mut done) {
+            break e.to_string();
+        }
+        bench.clock.warp(Duration::from_millis(50));
+        let waited = bench.clock.now() - begun;
+        assert!(waited < Duration::from_secs(3), "it is never noticed");
+    };
+    assert!(error.contains("a queue of vf0 has stalled"), "{error}");
+    works_again(&mut bench);
+}
+
+#[test]
+fn a_full_queue_that_nobody_uses_is_not_taken_for_a_stalled_one() {
+    let settings = r#"{"faults":{"stall-send-after":5}}"#;
+    let mut bench = Bench::new(settings).with_ports(2);
+    while bench.tx[1].send(&contract::frame(8)) {
+        bench.tx[1].flush();
+    }
+    let mut done = Vec::new();
+    for _ in 0..100 {
+        bench.device.poll(&mut done).unwrap();
+        bench.clock.warp(Duration::from_millis(100));
+        bench.nic.turn();
+    }
 }
