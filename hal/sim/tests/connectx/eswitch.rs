@@ -662,7 +662,6 @@ fn a_miss_carries_where_it_came_from() {
         .set(EswVportFields::FDB_TO_VPORT_REG_C_ID, true);
     input
         .at_mut(ModifyEswVportContextIn::CONTEXT)
-        .set(EswVportContext::FDB_TO_VPORT_REG_C, true)
         .set(EswVportContext::FDB_TO_VPORT_REG_C_ID, 3);
     n.d.run(Opcode::ModifyEswVportContext, 0, input).unwrap();
     n.arrive(2, &frame);
