@@ -220,13 +220,14 @@ fn completion_queues_change_in_few_ways() {
         })
     };
     modify(&mut n, 3, 0).unwrap();
-    assert_eq!(modify(&mut n, 1 << 3, 0), refused(Syndrome::CqModification));
-    assert_eq!(modify(&mut n, 1 << 4, 0xee), refused(Syndrome::NoSuchEq));
+    modify(&mut n, 1 << 4, 0).unwrap();
+    assert_eq!(modify(&mut n, 1 << 5, 0), refused(Syndrome::CqModification));
+    assert_eq!(modify(&mut n, 1 << 3, 0xee), refused(Syndrome::NoSuchEq));
     // To another event queue; the first is free then but for the other completion queue.
     let other = EventQueue::create(&mut n.d, uar, 4, 0, 0).unwrap();
-    modify(&mut n, 1 << 4, other.eqn.into()).unwrap();
+    modify(&mut n, 1 << 3, other.eqn.into()).unwrap();
     assert_eq!(other.destroy(&mut n.d), refused(Syndrome::EqInUse));
-    modify(&mut n, 1 << 4, eqn.into()).unwrap();
+    modify(&mut n, 1 << 3, eqn.into()).unwrap();
     other.destroy(&mut n.d).unwrap();
 }
 

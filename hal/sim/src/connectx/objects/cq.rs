@@ -140,12 +140,12 @@ impl Core {
 
     /// MODIFY_CQ: moderation (which the model does not do), and the event queue.
     pub fn modify_cq(&mut self, call: &mut Call<'_>) -> Outcome {
-        // What may change: period, count, overrun, period mode, event queue.
+        // What may change, as Linux numbers it.
         const PERIOD: u32 = 1 << 0;
         const COUNT: u32 = 1 << 1;
         const OVERRUN: u32 = 1 << 2;
-        const EQN: u32 = 1 << 4;
-        const MODE: u32 = 1 << 5;
+        const EQN: u32 = 1 << 3;
+        const MODE: u32 = 1 << 4;
         let input = call.input()?;
         let cqn = input.get(ModifyCqIn::CQN);
         let cq = self.cqs.get_mut(&cqn).ok_or(Syndrome::NoSuchCq)?;
