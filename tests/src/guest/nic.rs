@@ -51,7 +51,7 @@ impl Nic {
     }
 
     /// Our model of a ConnectX, played by `nic-sim`. The wire of its uplink ends in a new tap,
-    /// `far`, in the namespace.
+    /// `far`, in the namespace. It gets little memory at first, so that it asks for more.
     pub fn connectx(netns: &Netns, far: &str) -> Nic {
         let mut nic = Nic::connectx_with(netns, &[&format!("pf0=tap:{far}")]);
         netns.ip(&format!("link set {far} up"));
@@ -120,12 +120,15 @@ impl Player {
             .tempdir()
             .expect("a folder for the card");
         let path = |name: &str| folder.path().join(name);
+        fs::write(path("settings"), r#"{"objects":64}"#).expect("room for its settings");
         let mut process = netns
             .command("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(ours("nic-sim"))
             .arg("--socket")
             .arg(path("socket"))
+            .arg("--settings")
+            .arg(path("settings"))
             .arg("--trace")
             .arg(path("trace"))
             .arg("--verbose")
