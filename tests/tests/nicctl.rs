@@ -220,3 +220,57 @@ fn a_device_reaches_what_it_is_given_under_bookworms_kernel() {
 fn a_device_reaches_what_it_is_given_under_sids_kernel() {
     a_device_reaches_what_it_is_given(Kernel::Sid);
 }
+
+/// Our driver on our model of a ConnectX, through the kernel's VFIO and an IOMMU.
+fn a_connectx_is_tested(kernel: Kernel) {
+    let netns = Netns::new();
+    let card = Nic::connectx(&netns, "far0");
+    let machine = Machine::new(kernel).iommu().program(ours("nicctl"));
+    let guest = machine.plug(&card).boot(&netns);
+    guest.insert("vfio-pci");
+    let list = nicctl(&guest, "list");
+    contains(
+        &list,
+        &[
+            &format!("{SLOT}  ConnectX-6 Dx (15b3:101d)\n"),
+            "no driver has it",
+        ],
+    );
+    nicctl(&guest, &format!("bind {SLOT}"));
+    contains(
+        &nicctl(&guest, "list"),
+        &["    driver vfio-pci, ", "    usable\n"],
+    );
+    contains(
+        &nicctl(&guest, &format!("health {SLOT}")),
+        &["its counter moves (", "    well\n"],
+    );
+    let test = format!("selftest --report /run/report {SLOT}");
+    contains(
+        &nicctl(&guest, &test),
+        &["bytes, mapped, ", "it has dropped 0 frames"],
+    );
+    let report = guest.run("cat /run/report").ok();
+    assert!(
+        report.contains("rule taken away") && !report.contains("failed"),
+        "{report}"
+    );
+    nicctl(&guest, &format!("unbind {SLOT}"));
+    assert_eq!(guest.kernel_errors(), [] as [String; 0]);
+    // It is asked for all capabilities that there are, and has not all.
+    let mut complaints = card.complaints();
+    complaints.retain(|line| !line.ends_with(" syndrome=NoSuchCapabilities"));
+    assert_eq!(complaints, [] as [String; 0]);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_connectx_is_tested_under_bookworms_kernel() {
+    a_connectx_is_tested(Kernel::Bookworm);
+}
+
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn a_connectx_is_tested_under_sids_kernel() {
+    a_connectx_is_tested(Kernel::Sid);
+}
