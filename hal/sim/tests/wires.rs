@@ -73,7 +73,16 @@ fn nic() {
         ));
         run(&format!("ip -n {ns} link set {device} up"));
     }
-    assert!(tap.link().carrier && veth.link().carrier);
+    // The kernel takes its time to say so.
+    let up = || tap.link().carrier && veth.link().carrier;
+    let clock = Clock::real();
+    for _ in 0..3000 {
+        if up() {
+            break;
+        }
+        clock.pause_thread(std::time::Duration::from_millis(10));
+    }
+    assert!(up());
     for (key, to) in [(1u32, 2), (2, 1)] {
         let rule = Rule {
             recirc: RecircId(0),
