@@ -33,6 +33,8 @@ const INLINE: usize = 16;
 const MAILBOX_STRIDE: usize = 1024;
 /// Mailboxes that are made together.
 const MAILBOX_CHUNK: usize = 256;
+/// How often, while commands are waited for, it is seen whether the device is still there.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long a command may take if the device does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -160,6 +162,8 @@ pub struct CommandQueue {
     tickets: u64,
     token: u8,
     timeout: Duration,
+    /// When to see next whether the device is still there.
+    next_look: Time,
     /// Commands that have been given to the device, and bytes of their inputs.
     pub sent: Sent,
 }
@@ -217,6 +221,7 @@ impl CommandQueue {
             tickets: 0,
             token: 0,
             timeout,
+            next_look: Time::ZERO,
             sent: Sent::default(),
         })
     }
@@ -322,10 +327,17 @@ impl CommandQueue {
     /// Appends the commands that have come back.
     ///
     /// # Errors
-    /// One of them is late, which is the device's end: what is in flight stays so.
+    /// One of them is late or the device is gone, which is its end: what is in flight stays so.
     pub fn poll(&mut self, done: &mut Vec<Done>) -> Result<(), MlxError> {
         self.ring()?;
         let now = self.patience.now();
+        let waiting = self.slots.iter().any(Option::is_some);
+        if waiting && now >= self.next_look {
+            self.next_look = now + LOOK;
+            if self.registers.is_gone()? {
+                return Err(MlxError::Gone);
+            }
+        }
         for slot in 0..self.slots.len() {
             let Some(waiting) = &self.slots[slot] else {
                 continue;

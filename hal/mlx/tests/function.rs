@@ -42,3 +42,12 @@ fn a_device_that_never_gets_ready_is_given_up() {
         "{failed:?}"
     );
 }
+
+#[test]
+fn a_device_that_goes_during_a_command_is_missed_within_a_second() {
+    let bench = Bench::new(r#"{"faults":{"gone-after":3}}"#);
+    let begun = bench.clock.now();
+    let failed = Function::boot(&bench.device, &bench.patience()).err();
+    assert!(matches!(failed, Some(MlxError::Gone)), "{failed:?}");
+    assert!((bench.clock.now() - begun).as_millis() < 1000);
+}

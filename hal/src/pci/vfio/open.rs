@@ -22,13 +22,15 @@ const CONTAINER: &str = "/dev/vfio/vfio";
 enum Failure {
     /// The files may not be opened.
     Denied(String),
+    /// The kernel does not do it this way, or not yet.
+    Missing(String),
     Other(String),
 }
 
 impl Failure {
     fn told(self) -> String {
         match self {
-            Failure::Denied(why) | Failure::Other(why) => why,
+            Failure::Denied(why) | Failure::Missing(why) | Failure::Other(why) => why,
         }
     }
 }
@@ -51,12 +53,19 @@ pub(super) fn open(
     if let Some(why) = function.obstacle() {
         return Err(unusable(why));
     }
-    match through_iommufd(&function) {
+    let denied = match through_iommufd(&function) {
         Some(Ok(open)) => return Ok(open),
-        Some(Err(Failure::Other(why))) => return Err(unusable(why)),
-        Some(Err(Failure::Denied(_))) | None => {}
-    }
-    through_group(sysfs, &function).map_err(|e| unusable(e.told()))
+        Some(Err(Failure::Denied(why))) => Some(why),
+        Some(Err(e)) => return Err(unusable(e.told())),
+        None => None,
+    };
+    through_group(sysfs, &function).map_err(|e| {
+        let why = match (e, denied) {
+            (Failure::Denied(_) | Failure::Missing(_), Some(denied)) => denied,
+            (e, _) => e.told(),
+        };
+        unusable(why)
+    })
 }
 
 /// A file that is asked for by everyone who drives a function.
@@ -73,7 +82,7 @@ fn file_failed(path: &str, e: &io::Error) -> Failure {
                 "no permission to open {path}: run as root, or give it away with `chown {who} {path}`"
             ))
         }
-        io::ErrorKind::NotFound => Failure::Other(format!(
+        io::ErrorKind::NotFound => Failure::Missing(format!(
             "{path} is missing: `modprobe vfio-pci`, and the kernel needs CONFIG_VFIO_PCI"
         )),
         io::ErrorKind::ResourceBusy => Failure::Other(format!(
@@ -139,9 +148,9 @@ fn group_failed(group: &str, e: VfioError) -> Failure {
     match e {
         VfioError::OpenContainer(e) => file_failed(CONTAINER, &e),
         VfioError::OpenGroup(e, group) => file_failed(&format!("/dev/vfio/{group}"), &e),
-        VfioError::VfioExtension => {
-            other("the kernel's VFIO has no IOMMU to map with: `modprobe vfio_iommu_type1`")
-        }
+        VfioError::VfioExtension => Failure::Missing(
+            "the kernel's VFIO has no IOMMU to map with: `modprobe vfio_iommu_type1`".into(),
+        ),
         VfioError::ContainerSetIOMMU(e) if e.errno() == rustix::io::Errno::PERM.raw_os_error() => {
             other(
                 "the IOMMU does not keep interrupts apart: turn on interrupt remapping in the firmware's \
