@@ -164,7 +164,7 @@ impl Core {
             tirs: BTreeMap::new(),
             tiss: BTreeMap::new(),
             steering: Steering::default(),
-            vports: vports(name, settings.vfs),
+            vports: vports(name, settings.vfs, &model.capabilities),
             ports: Ports::default(),
             port: PortSettings::default(),
             name: name.into(),
@@ -250,7 +250,7 @@ impl Core {
         self.tirs.clear();
         self.tiss.clear();
         self.steering = Steering::default();
-        self.vports = vports(&self.name, self.vfs);
+        self.vports = vports(&self.name, self.vfs, &self.model.capabilities);
         self.pages.forget_growth();
     }
 

@@ -1,12 +1,13 @@
 //! Vports: the e-switch's ports as functions see them. 0 is the function itself, 1 and up are the
 //! virtual functions, [`UPLINK`] is the wire of the NIC.
 
+use super::capability::Capabilities;
 use super::command::{Call, Outcome, kept};
 use super::core::Core;
 use super::steering::counter::Count;
 use super::syndrome::Syndrome;
 use hal_mlx_prm::View;
-use hal_mlx_prm::capability::GeneralCapability;
+use hal_mlx_prm::capability::{EthernetCapability, GeneralCapability};
 use hal_mlx_prm::command::*;
 use hal_mlx_prm::context::{
     EswVportContext, FlowStatistics, ListType, MacAddress, NicVportContext,
@@ -50,11 +51,11 @@ pub(super) struct Vport {
 }
 
 impl Vport {
-    fn new(mac: u64, mtu: u16) -> Vport {
+    /// `inline`: up to which layer headers must stand in entries.
+    fn new(mac: u64, mtu: u16, inline: u8) -> Vport {
         let mut nic = View::<NicVportContext, _>::zeroed();
         nic.set(NicVportContext::MTU, mtu)
-            // Headers up to layer 2 must stand in entries.
-            .set(NicVportContext::MIN_WQE_INLINE_MODE, 1)
+            .set(NicVportContext::MIN_WQE_INLINE_MODE, inline)
             .set(NicVportContext::NODE_GUID, mac << 16 | 1)
             .set(NicVportContext::PORT_GUID, mac << 16 | 2)
             .set(NicVportContext::SYSTEM_IMAGE_GUID, mac << 16 | 3)
@@ -86,11 +87,13 @@ impl Vport {
 }
 
 /// All vports of a NIC, with addresses that are the same in every run.
-pub(super) fn vports(name: &str, vfs: u16) -> BTreeMap<u16, Vport> {
+pub(super) fn vports(name: &str, vfs: u16, capabilities: &Capabilities) -> BTreeMap<u16, Vport> {
+    // 2 = no headers need to stand in entries; otherwise those of layer 2.
+    let needs = capabilities.get(EthernetCapability::WQE_INLINE_MODE) != 2;
     let vport = |number: u16| {
         let dice = &mut clock::Seed::new(0).source(&format!("{name}/{number}"));
         let mac = 0x0200_0000_0000 | dice.u64(0..1 << 40);
-        (number, Vport::new(mac, 1500))
+        (number, Vport::new(mac, 1500, needs.into()))
     };
     (0..=vfs).chain([UPLINK]).map(vport).collect()
 }
@@ -340,7 +343,7 @@ impl Core {
         let port = call.input()?.get(AddVxlanUdpDportIn::VXLAN_UDP_PORT);
         let most = self
             .capabilities
-            .get(hal_mlx_prm::capability::EthernetCapability::MAX_VXLAN_UDP_PORTS);
+            .get(EthernetCapability::MAX_VXLAN_UDP_PORTS);
         let ports = &mut self.steering.vxlan;
         if !ports.contains(&port) && ports.len() >= usize::from(most).max(4) {
             return Err(Syndrome::VxlanPorts);
