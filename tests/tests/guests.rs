@@ -1,6 +1,7 @@
 //! Stock kernels as guests, wired to a namespace of this machine, and what they make of a network card.
 
-use end_to_end::guest::{Guest, Kernel, Machine, Nic, SLOT, traffic};
+use end_to_end::guest::traffic::{self, FAR};
+use end_to_end::guest::{Guest, Kernel, Machine, Nic, SLOT};
 use end_to_end::{Netns, eventually, ours, run};
 
 /// The card where it does not matter which one it is, and its wire.
@@ -142,6 +143,82 @@ fn the_model_is_a_connectx_for_bookworms_kernel() {
 #[ignore = "boots a guest: tools/test --vm"]
 fn the_model_is_a_connectx_for_sids_kernel() {
     the_model_is_a_connectx(Kernel::Sid);
+}
+
+/// Linux's own driver turns the model's e-switch on (switchdev): what it has no rule for goes through
+/// the FDB to the function and back, with where it came from in register C 0. Returns the name of the
+/// network device.
+fn the_e_switch_is_on(guest: &Guest, netns: &Netns, card: &Nic) -> String {
+    traffic::bring_up(guest, netns, card);
+    let script = format!(
+        "set -e
+        devlink dev eswitch set pci/{SLOT} mode switchdev
+        devlink dev eswitch show pci/{SLOT}"
+    );
+    let mode = guest.run(&script).ok();
+    assert!(mode.contains("mode switchdev"), "{mode}");
+    // It may be another network device now.
+    let device = traffic::set_up(guest);
+    traffic::ping(guest, netns);
+    traffic::copy_file(guest, netns, 1 << 20);
+    device
+}
+
+/// A rule of TC that is in hardware only drops there, and its counter is read.
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_models_e_switch_is_a_connectxs_for_bookworms_kernel() {
+    let netns = Netns::new();
+    let card = Nic::connectx(&netns, "far0");
+    let guest = Machine::new(Kernel::Bookworm)
+        .tool("usr/sbin/devlink")
+        .tool("usr/sbin/tc")
+        .plug(&card)
+        .boot(&netns);
+    let device = the_e_switch_is_on(&guest, &netns, &card);
+    for module in ["sch_ingress", "cls_flower", "act_gact"] {
+        guest.insert(module);
+    }
+    let rule = format!(
+        "set -e
+        ethtool -K {device} hw-tc-offload on
+        tc qdisc add dev {device} ingress
+        tc filter add dev {device} ingress protocol ip prio 1 flower skip_sw ip_proto icmp action drop"
+    );
+    guest.run(&rule).ok();
+    assert_ne!(guest.run(&format!("ping -c 2 -W 2 {FAR}")).code, 0);
+    // The driver reads counters once a second.
+    let shown = format!(
+        "until tc -s filter show dev {device} ingress | grep 'Sent hardware 196 bytes 2 pkt'; do
+            usleep 100000
+        done
+        tc -s filter show dev {device} ingress"
+    );
+    let shown = guest.run(&shown).ok();
+    assert!(shown.contains("in_hw in_hw_count 1"), "{shown}");
+    guest
+        .run(&format!("tc filter del dev {device} ingress prio 1"))
+        .ok();
+    traffic::ping(&guest, &netns);
+    guest.run("rmmod mlx5_core").ok();
+    no_errors(&guest);
+    assert_eq!(card.complaints(), [] as [String; 0]);
+}
+
+/// Unstable's kernel asks no driver about rules of TC in such a guest, so there is none here.
+#[test]
+#[ignore = "boots a guest: tools/test --vm"]
+fn the_models_e_switch_is_a_connectxs_for_sids_kernel() {
+    let netns = Netns::new();
+    let card = Nic::connectx(&netns, "far0");
+    let guest = Machine::new(Kernel::Sid)
+        .tool("usr/sbin/devlink")
+        .plug(&card)
+        .boot(&netns);
+    the_e_switch_is_on(&guest, &netns, &card);
+    guest.run("rmmod mlx5_core").ok();
+    no_errors(&guest);
+    assert_eq!(card.complaints(), [] as [String; 0]);
 }
 
 /// Behind an IOMMU, the card is handed to `vfio-pci` and back through sysfs.

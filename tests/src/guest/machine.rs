@@ -66,6 +66,12 @@ impl Machine {
         }
     }
 
+    /// Adds a program of the folder of tools, by its path there.
+    pub fn tool(mut self, path: &str) -> Machine {
+        programs::add(&mut self.files, &of_root(path));
+        self
+    }
+
     /// Adds a program of this machine, as `/usr/bin/NAME`, with the libraries that it needs.
     pub fn program(mut self, path: impl AsRef<Path>) -> Machine {
         programs::add(&mut self.files, path.as_ref());

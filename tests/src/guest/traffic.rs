@@ -20,12 +20,19 @@ pub const NEAR: &str = "10.11.12.2";
 pub fn bring_up(guest: &Guest, netns: &Netns, nic: &Nic) -> String {
     netns.ip(&format!("addr add {FAR}/24 dev {}", nic.far));
     guest.insert(nic.driver);
+    set_up(guest)
+}
+
+/// Gives the guest's network device its address, if it does not have it, and waits for the link.
+/// Returns the device's name.
+#[track_caller]
+pub fn set_up(guest: &Guest) -> String {
     // A driver may finish its work after insmod has returned.
     let script = format!(
         "cd /sys/bus/pci/devices/{SLOT}
         until [ -d net ]; do usleep 50000; done
         device=$(ls net)
-        ip addr add {NEAR}/24 dev $device
+        ip addr replace {NEAR}/24 dev $device
         ip link set $device up
         until [ \"$(cat net/$device/carrier)\" = 1 ]; do usleep 50000; done
         echo $device"
