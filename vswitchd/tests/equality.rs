@@ -318,33 +318,51 @@ fn a_body() -> impl Strategy<Value = FlowState> {
         (0x800, 1),
         (0x806, 1),
         (0x86dd, 6),
+        (0x86dd, 17),
         (0x86dd, 58),
         (0x88b5, 0),
     ]);
-    (kind, 0u128..3, 0u128..3, 0u128..3).prop_map(|((eth_type, proto), a, b, p)| {
-        use FieldId::*;
-        let mut s = FlowState::default();
-        s.set(EthSrc, 0x0200_0000_0000 | a);
-        s.set(EthDst, 0x0200_0000_0010 | b);
-        s.set(EthType, eth_type);
-        s.set(IpProto, proto);
-        s.set(IpTtl, 64);
-        match eth_type {
-            0x800 | 0x806 => {
-                s.set(Ipv4Src, 0x0a00_0000 | a);
-                s.set(Ipv4Dst, 0x0a00_0100 | b);
+    // None, the first one, a later one.
+    let fragment = prop::sample::select(vec![0u128, 0, 0, 1, 3]);
+    let small = || 0u128..3;
+    (kind, fragment, small(), small(), small()).prop_map(
+        |((eth_type, proto), fragment, a, b, p)| {
+            use FieldId::*;
+            let mut s = FlowState::default();
+            s.set(EthSrc, 0x0200_0000_0000 | a);
+            s.set(EthDst, 0x0200_0000_0010 | b);
+            s.set(EthType, eth_type);
+            s.set(IpProto, proto);
+            s.set(IpTtl, 64);
+            if matches!(eth_type, 0x800 | 0x86dd) {
+                s.set(IpDscp, p << 3 & 0xfc);
+                s.set(IpEcn, a);
+                s.set(IpFrag, fragment);
             }
-            0x86dd => s.set(Ipv6Dst, 0xfe80 << 112 | b),
-            _ => {}
-        }
-        if matches!(proto, 6 | 17) {
-            s.set(TcpSrc, 1000 + p);
-            s.set(TcpDst, 80 + p);
-        } else if proto == 58 {
-            s.set(Icmpv6Type, 128);
-        }
-        s
-    })
+            match eth_type {
+                0x800 | 0x806 => {
+                    s.set(Ipv4Src, 0x0a00_0000 | a);
+                    s.set(Ipv4Dst, 0x0a00_0100 | b);
+                }
+                0x86dd => {
+                    s.set(Ipv6Src, 0xfe80 << 112 | a << 64);
+                    s.set(Ipv6Dst, 0xfe80 << 112 | b);
+                    s.set(Ipv6Label, a << 16 | b);
+                }
+                _ => {}
+            }
+            if matches!(proto, 6 | 17) {
+                s.set(TcpSrc, 1000 + p);
+                s.set(TcpDst, 80 + p);
+                if proto == 6 {
+                    s.set(TcpFlags, 0x10 | b);
+                }
+            } else if proto == 58 {
+                s.set(Icmpv6Type, 128);
+            }
+            s
+        },
+    )
 }
 
 fn tagged(body: &FlowState, tags: &Tags) -> Packet {
@@ -377,11 +395,14 @@ fn an_action(depth: u32) -> BoxedStrategy<Action> {
         1 => (0u128..4).prop_map(move |v| set(EthDst, v, 0xff)),
         1 => (0u128..4).prop_map(move |v| set(Ipv4Dst, 0x0b00_0000 | v, Ipv4Dst.full())),
         1 => (0u128..4).prop_map(move |v| set(Ipv4Src, v, 0xff)),
+        1 => (0u128..4).prop_map(move |v| set(Ipv6Src, v << 100 | v, Ipv6Src.full())),
         1 => (0u128..4).prop_map(move |v| set(Ipv6Dst, v, 0xffff)),
         1 => Just(set(IpTtl, 7, 0xff)),
         1 => Just(set(IpDscp, 0x28, 0xfc)),
         1 => (0u128..4).prop_map(move |v| set(TcpDst, 8080 + v, 0xffff)),
+        1 => (0u128..4).prop_map(move |v| set(TcpSrc, 8080 + v, 0xff)),
         1 => (0u128..4).prop_map(move |v| set(UdpSrc, 53 + v, 0xffff)),
+        1 => (0u128..4).prop_map(move |v| set(UdpDst, 53 + v, 0xffff)),
         1 => (1u16..4, any::<bool>()).prop_map(|(v, service)| Action::PushVlan {
             tpid: if service { 0x88a8 } else { 0x8100 },
             tci: 0x1000 | v,
@@ -410,8 +431,8 @@ struct Draft {
 fn a_draft(packet: Packet) -> impl Strategy<Value = Draft> {
     use FieldId::*;
     let all = vec![
-        EthSrc, EthDst, VlanTci, VlanTpid, Vlan2Tci, Vlan2Tpid, Ipv4Src, Ipv4Dst, Ipv6Dst, IpProto,
-        IpTtl, TcpSrc, TcpDst, ArpOp,
+        EthSrc, EthDst, VlanTci, VlanTpid, Vlan2Tci, Vlan2Tpid, Ipv4Src, Ipv4Dst, Ipv6Src, Ipv6Dst,
+        Ipv6Label, IpProto, IpDscp, IpEcn, IpTtl, TcpSrc, TcpDst, TcpFlags, ArpOp,
     ];
     let field = (
         prop::sample::select(all),
@@ -484,7 +505,8 @@ fn flows(drafts: &[Draft]) -> Vec<FlowPut> {
             let bits = if f.is_maskable() { *bits } else { u128::MAX };
             mask.add(*f, bits & f.full());
         }
-        if mask.get(FieldId::TcpSrc) != 0 || mask.get(FieldId::TcpDst) != 0 {
+        let upper = [FieldId::TcpSrc, FieldId::TcpDst, FieldId::TcpFlags];
+        if upper.iter().any(|f| mask.get(*f) != 0) {
             mask.add_all(FieldId::IpProto);
         }
         let words = key.expand();
