@@ -393,16 +393,18 @@ impl CommandQueue {
     }
 
     /// Carries a command out and waits for its end. Others that come back meanwhile are appended
-    /// to `others`.
+    /// to `others`. While it waits it calls `meanwhile`, which may carry out commands for pages:
+    /// the device may have to have some first.
     ///
     /// # Errors
-    /// What the device says, or that it says nothing.
+    /// What the device says, or that it says nothing, and those of `meanwhile`.
     pub fn execute(
         &mut self,
         opcode: Opcode,
         input: &mut [u8],
         output_len: usize,
         others: &mut Vec<Done>,
+        mut meanwhile: impl FnMut(&mut CommandQueue, &mut Vec<Done>) -> Result<(), MlxError>,
     ) -> Result<Answer, MlxError> {
         let mut ticket = None;
         let mut patience = self.patience.clone();
@@ -410,12 +412,12 @@ impl CommandQueue {
             if ticket.is_none() {
                 ticket = self.submit(opcode, input, output_len)?;
             }
-            let before = others.len();
             self.poll(others)?;
             let ours = |d: &Done| Some(d.ticket) == ticket;
-            if let Some(at) = others[before..].iter().position(ours) {
-                return others.remove(before + at).result;
+            if let Some(at) = others.iter().position(ours) {
+                return others.remove(at).result;
             }
+            meanwhile(self, others)?;
             patience.pause();
         }
     }

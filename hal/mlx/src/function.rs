@@ -8,6 +8,7 @@
 
 use crate::command::{CommandQueue, Done};
 use crate::error::MlxError;
+use crate::event::{Event, EventQueue};
 use crate::pages::{Pages, Phase};
 use crate::patience::Patience;
 use crate::registers::Registers;
@@ -49,10 +50,48 @@ pub struct Function {
     device: PciFunction,
     /// The command queue.
     pub commands: CommandQueue,
-    pages: Pages,
+    wants: Wants,
     /// Commands that came back while another was waited for.
     pub(crate) strays: Vec<Done>,
     closed: bool,
+}
+
+/// What the device wants unasked, and the memory that it is given.
+#[derive(Default)]
+struct Wants {
+    pages: Pages,
+    /// Where it says so, once there is such a queue.
+    events: Option<EventQueue>,
+    /// What else it said.
+    heard: Vec<Event>,
+}
+
+impl Wants {
+    /// Gives the device the pages that it has asked for, or takes back what it gives.
+    fn serve(
+        &mut self,
+        device: &PciFunction,
+        commands: &mut CommandQueue,
+        strays: &mut Vec<Done>,
+    ) -> Result<(), MlxError> {
+        let Some(events) = &mut self.events else {
+            return Ok(());
+        };
+        let mut asked = Vec::new();
+        events.poll(|event| match event {
+            Event::PageRequest(which, count) => asked.push((which, count)),
+            other => self.heard.push(other),
+        })?;
+        for (which, count) in asked {
+            let wanted = count.unsigned_abs() as usize;
+            if count >= 0 {
+                self.pages.give(device, commands, which, wanted, strays)?;
+            } else {
+                self.pages.reclaim(commands, which, wanted, strays)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Function {
@@ -87,7 +126,7 @@ impl Function {
         let mut function = Function {
             device: device.clone(),
             commands,
-            pages: Pages::default(),
+            wants: Wants::default(),
             strays: Vec::new(),
             closed: false,
         };
@@ -119,7 +158,8 @@ impl Function {
         let mut teardown = View::<TeardownHcaIn, _>::zeroed();
         teardown.set(TeardownHcaIn::PROFILE, how as u16);
         self.run(Opcode::TeardownHca, teardown, TeardownHcaOut::SIZE)?;
-        self.pages
+        self.wants
+            .pages
             .reclaim_all(&mut self.commands, FunctionId::SELF, &mut self.strays)?;
         self.disable(FunctionId::SELF)?;
         self.device.set_master(false)?;
@@ -179,25 +219,25 @@ impl Function {
     /// A command fails, or there is no memory.
     pub fn give_pages(&mut self, which: FunctionId, phase: Phase) -> Result<(), MlxError> {
         let (device, commands) = (&self.device, &mut self.commands);
-        self.pages
+        self.wants
+            .pages
             .satisfy(device, commands, which, phase, &mut self.strays)
     }
 
-    /// Answers a request for pages, or to take some back (negative).
+    /// Hears from this queue what the device wants from now on, also while a command is waited
+    /// for: the command may itself wait for pages.
+    pub fn listen(&mut self, events: EventQueue) {
+        self.wants.events = Some(events);
+    }
+
+    /// Gives the device the pages that it has asked for; what else it said since the last time.
     ///
     /// # Errors
     /// A command fails, or there is no memory.
-    pub fn page_request(&mut self, which: FunctionId, count: i32) -> Result<(), MlxError> {
+    pub fn serve(&mut self) -> Result<Vec<Event>, MlxError> {
         let (device, commands) = (&self.device, &mut self.commands);
-        let wanted = count.unsigned_abs() as usize;
-        if count >= 0 {
-            self.pages
-                .give(device, commands, which, wanted, &mut self.strays)
-        } else {
-            self.pages
-                .reclaim(commands, which, wanted, &mut self.strays)
-                .map(|_| ())
-        }
+        self.wants.serve(device, commands, &mut self.strays)?;
+        Ok(std::mem::take(&mut self.wants.heard))
     }
 
     /// Carries a command out and waits for its end.
@@ -244,9 +284,14 @@ impl Function {
         if let Some(mut head) = View::<Input, _>::new(input.as_mut()) {
             head.set(Input::OP_MOD, variant);
         }
-        let answer = self
-            .commands
-            .execute(opcode, input.as_mut(), output_len, &mut self.strays)?;
+        let (device, wants) = (&self.device, &mut self.wants);
+        let answer = self.commands.execute(
+            opcode,
+            input.as_mut(),
+            output_len,
+            &mut self.strays,
+            |commands, strays| wants.serve(device, commands, strays),
+        )?;
         Ok(answer.into_vec())
     }
 
@@ -257,7 +302,7 @@ impl Function {
 
     /// Pages that a function has of ours.
     pub fn pages_of(&self, which: FunctionId) -> usize {
-        self.pages.given_to(which)
+        self.wants.pages.given_to(which)
     }
 }
 

@@ -44,7 +44,8 @@ const UPLINK: u16 = 2;
 pub struct Nic {
     pub(crate) function: Function,
     domain: Domain,
-    events: EventQueue,
+    /// Number of the event queue of the device as a whole.
+    events: u8,
     eswitch: Eswitch,
     /// Rules.
     pub operations: Operations,
@@ -117,7 +118,9 @@ impl Nic {
         device.set_interrupts(interrupts.iter().map(|i| &**i))?;
         let domain = Domain::open(&mut function)?;
         let events = EVENTS.iter().fold(0, |set, event| set | 1 << *event as u8);
-        let events = EventQueue::open(&mut function, domain.uar, 0, events)?;
+        let queue = EventQueue::open(&mut function, domain.uar, 0, events)?;
+        let events = queue.number();
+        function.listen(queue);
         let steering = Steering::query(&mut function, &general)?;
         let (eswitch, operations) = Eswitch::open(&mut function, &steering)?;
         let mut nic = Nic {
@@ -170,13 +173,8 @@ impl Nic {
 
     /// Does what the device asks for.
     fn serve(&mut self) -> Result<(), MlxError> {
-        let mut asked = Vec::new();
-        self.events.poll(|event| asked.push(event))?;
-        for event in asked {
+        for event in self.function.serve()? {
             match event {
-                Event::PageRequest(function, count) => {
-                    self.function.page_request(function, count)?
-                }
                 Event::Port { up, .. } => {
                     self.uplink_changes += u64::from(up != self.uplink);
                     self.uplink = up;
@@ -185,7 +183,7 @@ impl Nic {
                     let what = format!("queue {number:#x} does not work any more");
                     return Err(MlxError::Queue { what });
                 }
-                Event::Completion(_) | Event::Other(_) => {}
+                Event::PageRequest(..) | Event::Completion(_) | Event::Other(_) => {}
             }
         }
         Ok(())
@@ -238,7 +236,7 @@ impl Nic {
             }
             None => None,
         };
-        let shared = self.events.number();
+        let shared = self.events;
         let (queue, parts) = ReceiveQueue::open(function, &self.domain, events, shared)?;
         let entry = self.eswitch.add_receiver(function, vport, parts.tir())?;
         Ok((queue, Receiving { parts, entry }))
@@ -250,7 +248,7 @@ impl Nic {
     /// No memory, or a command fails.
     pub fn open_send(&mut self, vport: VportId) -> Result<(SendQueue, Sending), MlxError> {
         let function = &mut self.function;
-        let (queue, parts) = SendQueue::open(function, &self.domain, self.events.number())?;
+        let (queue, parts) = SendQueue::open(function, &self.domain, self.events)?;
         let entry = self.eswitch.add_sender(function, parts.sq(), vport)?;
         let sending = Sending {
             parts,

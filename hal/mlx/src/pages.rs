@@ -76,8 +76,9 @@ impl Pages {
             .at_mut(QueryPagesIn::HEAD)
             .set(Input::OP_MOD, phase as u16);
         let mut query = query.into_inner();
+        let len = QueryPagesOut::SIZE;
         let answer =
-            commands.execute(Opcode::QueryPages, &mut query, QueryPagesOut::SIZE, others)?;
+            commands.execute(Opcode::QueryPages, &mut query, len, others, |_, _| Ok(()))?;
         let wanted = View::<QueryPagesOut, _>::new(answer).map(|v| v.get(QueryPagesOut::NUM_PAGES));
         let wanted = wanted.unwrap_or(0) as i32;
         let wanted = usize::try_from(wanted).map_err(|_| MlxError::Nonsense {
@@ -207,6 +208,7 @@ impl Pages {
         let back = if variant == TAKE { count } else { 0 };
         let output_len = ManagePagesOut::SIZE + back * PageAddress::SIZE;
         let mut input = input.into_inner();
-        commands.execute(Opcode::ManagePages, &mut input, output_len, others)
+        let nothing = |_: &mut CommandQueue, _: &mut Vec<Done>| Ok(());
+        commands.execute(Opcode::ManagePages, &mut input, output_len, others, nothing)
     }
 }

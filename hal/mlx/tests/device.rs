@@ -17,6 +17,19 @@ fn every_clause_of_the_contract_holds() {
 }
 
 #[test]
+fn a_device_that_wants_memory_in_between_gets_it() {
+    // While it comes up, and with rules.
+    for objects in [8, 64, 100] {
+        let bench = Bench::new(&format!(r#"{{"objects":{objects}}}"#));
+        let (mut bench, nic) = bench.contract();
+        random_operations(&mut bench, 1, 300, 40)
+            .unwrap_or_else(|what| panic!("{objects}: {what}"));
+        drop(bench);
+        assert_eq!(nic.violations(), Vec::<String>::new(), "{objects}");
+    }
+}
+
+#[test]
 fn random_operations_with_resets_keep_the_contract() {
     for seed in 0..10 {
         let (mut bench, nic) = Bench::new("{}").contract();
