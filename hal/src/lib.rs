@@ -31,6 +31,7 @@ mod id;
 pub mod pci;
 mod port;
 mod reason;
+mod representor;
 mod rule;
 pub mod text;
 
@@ -50,4 +51,5 @@ pub use port::{
     PortError, ResumeTable, RxBatch, RxMeta, RxQueue, TxQueue,
 };
 pub use reason::Reason;
+pub use representor::{Representor, Tally};
 pub use rule::{MatchField, Rule};

@@ -153,7 +153,7 @@ impl MlxDevice {
         let what = e.to_string();
         for queues in &control.ports {
             queues.port.set_fault(Some(&what));
-            queues.port.set_carrier(false);
+            queues.port.state.set_carrier(false);
         }
         self.broken = Some(what.clone());
         failed(&self.name, what)
@@ -201,7 +201,8 @@ impl FlowDevice for MlxDevice {
         let now = nic.now();
         for queues in &mut control.ports {
             let port = &queues.port;
-            port.set_carrier(port.vport != VportId::UPLINK || nic.uplink);
+            port.state
+                .set_carrier(port.vport != VportId::UPLINK || nic.uplink);
             let mut sending = queues.sending.iter_mut().flatten();
             let what = if port.broken.load(Relaxed) {
                 "has failed"
@@ -309,7 +310,7 @@ impl FlowDevice for MlxDevice {
         let uplink = nic.uplink;
         let interrupt = self.free_interrupt(control);
         let port = Arc::new(Port::new(name, vport, mac, interrupt));
-        port.set_carrier(vport != VportId::UPLINK || uplink);
+        port.state.set_carrier(vport != VportId::UPLINK || uplink);
         control.ports.push(Queues {
             port: port.clone(),
             receiving: None,

@@ -10,12 +10,12 @@ use crate::receive::{self, ReceiveQueue};
 use crate::send::SendQueue;
 use crate::steering::VportId;
 use hal::pci::Interrupt;
-use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxQueue, TxQueue};
+use hal::{LinkState, PacketPort, PortCounters, PortError, Representor, RxBatch, RxQueue, TxQueue};
 use packet::Packet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Locks, whatever became of who held it last.
@@ -72,17 +72,6 @@ impl<Q> Held<Q> {
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    rx_packets: AtomicU64,
-    rx_bytes: AtomicU64,
-    rx_errors: AtomicU64,
-    rx_resumed: AtomicU64,
-    tx_packets: AtomicU64,
-    tx_bytes: AtomicU64,
-    tx_dropped: AtomicU64,
-}
-
 /// A port, shared by its handles, its queues and the control side.
 pub struct Port {
     /// `pf0`, `vf0`, ...
@@ -99,12 +88,10 @@ pub struct Port {
     pub broken: AtomicBool,
     /// Why the NIC does not work, if it does not.
     fault: Mutex<Option<String>>,
-    admin_up: AtomicBool,
-    mac: AtomicU64,
-    mtu: AtomicU32,
-    carrier: AtomicBool,
-    carrier_resets: AtomicU64,
-    tally: Tally,
+    /// How it stands, and what has passed it.
+    pub state: Representor,
+    /// Packets that a rule had sent on, among those that came.
+    rx_resumed: AtomicU64,
 }
 
 impl Port {
@@ -123,19 +110,8 @@ impl Port {
             send: Mutex::default(),
             broken: AtomicBool::new(false),
             fault: Mutex::default(),
-            admin_up: AtomicBool::new(true),
-            mac: AtomicU64::new(mac),
-            mtu: AtomicU32::new(1500),
-            carrier: AtomicBool::new(false),
-            carrier_resets: AtomicU64::new(0),
-            tally: Tally::default(),
-        }
-    }
-
-    /// Whether the port has a carrier now.
-    pub fn set_carrier(&self, up: bool) {
-        if self.carrier.swap(up, Relaxed) != up {
-            self.carrier_resets.fetch_add(1, Relaxed);
+            state: Representor::new(mac, false),
+            rx_resumed: AtomicU64::new(0),
         }
     }
 
@@ -146,10 +122,9 @@ impl Port {
 
     /// Packets that came to software, and those among them that a rule had sent on.
     pub fn received(&self) -> (u64, u64) {
-        let tally = &self.tally;
         (
-            tally.rx_packets.load(Relaxed),
-            tally.rx_resumed.load(Relaxed),
+            self.state.tally.rx_packets.load(Relaxed),
+            self.rx_resumed.load(Relaxed),
         )
     }
 }
@@ -311,40 +286,20 @@ impl PacketPort for MlxPort {
     }
 
     fn link(&self) -> LinkState {
-        let port = &self.port;
-        let admin_up = port.admin_up.load(Relaxed);
-        LinkState {
-            admin_up,
-            carrier: admin_up && port.carrier.load(Relaxed),
-            carrier_resets: port.carrier_resets.load(Relaxed),
-            mac: port.mac.load(Relaxed),
-            mtu: port.mtu.load(Relaxed),
-            ifindex: 0,
-            full_duplex: Some(true),
-            ..LinkState::default()
-        }
+        self.port.state.link()
     }
 
     fn counters(&self) -> PortCounters {
-        let t = &self.port.tally;
-        PortCounters {
-            rx_packets: t.rx_packets.load(Relaxed),
-            rx_bytes: t.rx_bytes.load(Relaxed),
-            rx_errors: t.rx_errors.load(Relaxed),
-            tx_packets: t.tx_packets.load(Relaxed),
-            tx_bytes: t.tx_bytes.load(Relaxed),
-            tx_dropped: t.tx_dropped.load(Relaxed),
-            ..PortCounters::default()
-        }
+        self.port.state.counters()
     }
 
     fn set_admin(&self, up: bool) -> Result<(), PortError> {
-        self.port.admin_up.store(up, Relaxed);
+        self.port.state.set_admin(up);
         Ok(())
     }
 
     fn set_mac(&self, mac: u64) -> Result<(), PortError> {
-        self.port.mac.store(mac & 0xffff_ffff_ffff, Relaxed);
+        self.port.state.set_mac(mac);
         Ok(())
     }
 
@@ -357,7 +312,7 @@ impl PacketPort for MlxPort {
                 why: format!("an MTU of {mtu} is more than {longest}"),
             });
         }
-        self.port.mtu.store(mtu, Relaxed);
+        self.port.state.set_mtu(mtu);
         Ok(())
     }
 
@@ -388,7 +343,7 @@ impl RxQueue for Rx {
         };
         let before = queue.tally;
         let result = queue.receive(batch);
-        let tally = &self.port.tally;
+        let tally = &self.port.state.tally;
         let more = |now: u64, before: u64, of: &AtomicU64| {
             if now != before {
                 of.fetch_add(now - before, Relaxed);
@@ -397,11 +352,11 @@ impl RxQueue for Rx {
         more(queue.tally.packets, before.packets, &tally.rx_packets);
         more(queue.tally.bytes, before.bytes, &tally.rx_bytes);
         more(queue.tally.errors, before.errors, &tally.rx_errors);
-        more(queue.tally.resumed, before.resumed, &tally.rx_resumed);
+        more(queue.tally.resumed, before.resumed, &self.port.rx_resumed);
         if queue.tally.errors != before.errors || result.is_err() {
             self.port.broken.store(true, Relaxed);
         }
-        if !self.port.admin_up.load(Relaxed) {
+        if !self.port.state.is_up() {
             batch.clear();
         }
         result.map_err(io::Error::other)
@@ -420,15 +375,9 @@ struct Tx {
 
 impl TxQueue for Tx {
     fn send(&mut self, packet: &Packet) -> bool {
-        let up = self.port.admin_up.load(Relaxed);
-        let sent = up && self.held.queue().is_some_and(|q| q.send(packet));
-        let tally = &self.port.tally;
-        if sent {
-            tally.tx_packets.fetch_add(1, Relaxed);
-            tally.tx_bytes.fetch_add(packet.len() as u64, Relaxed);
-        } else {
-            tally.tx_dropped.fetch_add(1, Relaxed);
-        }
+        let state = &self.port.state;
+        let sent = state.is_up() && self.held.queue().is_some_and(|q| q.send(packet));
+        state.count_sent(sent, packet.len());
         sent
     }
 

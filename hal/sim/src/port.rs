@@ -6,12 +6,14 @@
 use crate::fabric::Fabric;
 use crate::wire::{Bell, Wire};
 use crossbeam_queue::ArrayQueue;
-use hal::{LinkState, PacketPort, PortCounters, PortError, RxBatch, RxMeta, RxQueue, TxQueue};
+use hal::{
+    LinkState, PacketPort, PortCounters, PortError, Representor, RxBatch, RxMeta, RxQueue, TxQueue,
+};
 use packet::Packet;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Packets that wait for software.
 const QUEUE: usize = 4096;
@@ -23,37 +25,17 @@ pub(crate) struct Port {
     wire: RwLock<Option<Arc<dyn Wire>>>,
     queue: ArrayQueue<(Packet, RxMeta)>,
     bell: Bell,
-    admin_up: AtomicBool,
-    mac: AtomicU64,
-    mtu: AtomicU32,
-    carrier: Mutex<(bool, u64)>,
-    tally: Tally,
-}
-
-#[derive(Default)]
-struct Tally {
-    rx_packets: AtomicU64,
-    rx_bytes: AtomicU64,
-    rx_dropped: AtomicU64,
-    rx_errors: AtomicU64,
-    tx_packets: AtomicU64,
-    tx_bytes: AtomicU64,
-    tx_dropped: AtomicU64,
-    tx_errors: AtomicU64,
+    state: Representor,
 }
 
 impl Port {
     pub fn new(name: &str, mac: u64, wire: Option<Arc<dyn Wire>>) -> io::Result<Port> {
         Ok(Port {
             name: name.into(),
-            carrier: Mutex::new((wire.as_ref().is_some_and(|w| w.carrier()), 0)),
+            state: Representor::new(mac, wire.as_ref().is_some_and(|w| w.carrier())),
             wire: RwLock::new(wire),
             queue: ArrayQueue::new(QUEUE),
             bell: Bell::new()?,
-            admin_up: AtomicBool::new(true),
-            mac: AtomicU64::new(mac),
-            mtu: AtomicU32::new(1500),
-            tally: Tally::default(),
         })
     }
 
@@ -71,19 +53,20 @@ impl Port {
 
     /// Takes the next frame from the wire. Frames that come while the port is down are dropped.
     pub fn take(&self, wire: &dyn Wire, packet: &mut Packet) -> bool {
+        let tally = &self.state.tally;
         loop {
             match wire.receive(packet) {
-                Ok(true) if self.admin_up.load(Relaxed) => {
-                    self.tally.rx_packets.fetch_add(1, Relaxed);
-                    self.tally.rx_bytes.fetch_add(packet.len() as u64, Relaxed);
+                Ok(true) if self.state.is_up() => {
+                    tally.rx_packets.fetch_add(1, Relaxed);
+                    tally.rx_bytes.fetch_add(packet.len() as u64, Relaxed);
                     return true;
                 }
                 Ok(true) => {
-                    self.tally.rx_dropped.fetch_add(1, Relaxed);
+                    tally.rx_dropped.fetch_add(1, Relaxed);
                 }
                 Ok(false) => return false,
                 Err(e) => {
-                    self.tally.rx_errors.fetch_add(1, Relaxed);
+                    tally.rx_errors.fetch_add(1, Relaxed);
                     // One bad frame does not speak for the next.
                     if e.kind() != io::ErrorKind::InvalidData {
                         return false;
@@ -96,7 +79,7 @@ impl Port {
     /// Hands a packet to software.
     pub fn miss(&self, packet: &Packet, meta: RxMeta) {
         if self.queue.push((packet.clone(), meta)).is_err() {
-            self.tally.rx_dropped.fetch_add(1, Relaxed);
+            self.state.tally.rx_dropped.fetch_add(1, Relaxed);
         }
         self.bell.ring();
     }
@@ -105,15 +88,10 @@ impl Port {
     pub fn transmit(&self, packet: &Packet) -> bool {
         let wire = self.wire.read().unwrap_or_else(PoisonError::into_inner);
         let sent = match &*wire {
-            Some(wire) if self.admin_up.load(Relaxed) => wire.send(packet).is_ok(),
+            Some(wire) if self.state.is_up() => wire.send(packet).is_ok(),
             _ => false,
         };
-        if sent {
-            self.tally.tx_packets.fetch_add(1, Relaxed);
-            self.tally.tx_bytes.fetch_add(packet.len() as u64, Relaxed);
-        } else {
-            self.tally.tx_dropped.fetch_add(1, Relaxed);
-        }
+        self.state.count_sent(sent, packet.len());
         sent
     }
 }
@@ -158,23 +136,10 @@ impl PacketPort for SimPort {
     }
 
     fn link(&self) -> LinkState {
-        let port = &self.port;
-        let admin_up = port.admin_up.load(Relaxed);
-        let now = admin_up && port.wire().is_some_and(|wire| wire.carrier());
-        let mut carrier = port.carrier.lock().unwrap_or_else(PoisonError::into_inner);
-        if carrier.0 != now {
-            *carrier = (now, carrier.1 + 1);
-        }
-        LinkState {
-            admin_up,
-            carrier: now,
-            carrier_resets: carrier.1,
-            mac: port.mac.load(Relaxed),
-            mtu: port.mtu.load(Relaxed),
-            ifindex: 0,
-            full_duplex: Some(true),
-            ..LinkState::default()
-        }
+        let state = &self.port.state;
+        let carrier = self.port.wire().is_some_and(|wire| wire.carrier());
+        state.set_carrier(state.is_up() && carrier);
+        state.link()
     }
 
     fn look_again(&self) -> Result<(), PortError> {
@@ -182,32 +147,21 @@ impl PacketPort for SimPort {
     }
 
     fn counters(&self) -> PortCounters {
-        let t = &self.port.tally;
-        PortCounters {
-            rx_packets: t.rx_packets.load(Relaxed),
-            rx_bytes: t.rx_bytes.load(Relaxed),
-            rx_dropped: t.rx_dropped.load(Relaxed),
-            rx_errors: t.rx_errors.load(Relaxed),
-            tx_packets: t.tx_packets.load(Relaxed),
-            tx_bytes: t.tx_bytes.load(Relaxed),
-            tx_dropped: t.tx_dropped.load(Relaxed),
-            tx_errors: t.tx_errors.load(Relaxed),
-            ..PortCounters::default()
-        }
+        self.port.state.counters()
     }
 
     fn set_admin(&self, up: bool) -> Result<(), PortError> {
-        self.port.admin_up.store(up, Relaxed);
+        self.port.state.set_admin(up);
         Ok(())
     }
 
     fn set_mac(&self, mac: u64) -> Result<(), PortError> {
-        self.port.mac.store(mac & 0xffff_ffff_ffff, Relaxed);
+        self.port.state.set_mac(mac);
         Ok(())
     }
 
     fn set_mtu(&self, mtu: u32) -> Result<(), PortError> {
-        self.port.mtu.store(mtu, Relaxed);
+        self.port.state.set_mtu(mtu);
         Ok(())
     }
 
