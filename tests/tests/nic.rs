@@ -1,5 +1,6 @@
 //! Two machines behind virtual functions of a simulated NIC, with registers in the daemon's process
-//! (`connectx:`) or in one of its own (`vfio-user:`), or without (`sim:`): what hardware carries, what software carries, and what a NIC that fails costs.
+//! (`connectx:`) or in one of its own (`vfio-user:`), or without (`sim:`): what hardware carries, what software carries,
+//! and what a NIC that fails costs.
 
 use std::fs;
 
@@ -30,7 +31,7 @@ fn two_machines(kind: &str, settings: &str) -> Net {
         for (i, machine) in [&left, &right].into_iter().enumerate() {
             here.wire(&format!("wire{i}"), machine, "eth0");
         }
-        NicSim::start(&here, &switch.path("nic"), &WIRES.map(str::to_owned))
+        NicSim::start(&here, &WIRES)
     });
     let nic = match &process {
         Some(process) => process.device(),
@@ -264,8 +265,7 @@ fn a_nic_that_is_killed_comes_back_with_its_rules() {
             let told = net.switch.vsctl(columns).out;
             (told.contains(&net.nic) && told.contains("down")).then_some(())
         });
-        let socket = net.switch.path("nic");
-        net.process = Some(NicSim::start(&net.here, &socket, &WIRES.map(str::to_owned)));
+        net.process.as_mut().expect("a process").restart(&net.here);
         carried(&net);
         eventually("the interfaces say nothing of it any more", || {
             let status = net.switch.vsctl("get interface vf0 status").ok();

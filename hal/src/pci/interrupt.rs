@@ -18,11 +18,6 @@ impl Interrupt {
         Ok(Interrupt(eventfd(0, flags)?))
     }
 
-    /// One whose descriptor came from elsewhere.
-    pub fn from_fd(fd: OwnedFd) -> Interrupt {
-        Interrupt(fd)
-    }
-
     /// The descriptor, for whoever raises it.
     ///
     /// # Errors

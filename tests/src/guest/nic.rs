@@ -1,20 +1,11 @@
 //! The network card of a guest.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-use std::thread;
 
-use tempfile::TempDir;
-
-use crate::{Netns, ours};
+use crate::{Netns, NicSim};
 
 /// Where the card is on the guest's PCI bus.
 pub const SLOT: &str = "0000:00:10.0";
-
-/// How many lines of the commands to a card a test shows when it fails.
-const LAST_LINES: usize = 100;
 
 /// A network card in the guest's slot, with what a test needs to know of it.
 #[derive(Debug)]
@@ -26,7 +17,7 @@ pub struct Nic {
     /// The device in the test's namespace that is the far end of its wire.
     pub far: String,
     /// Who plays the card, if that is not QEMU.
-    player: Option<Player>,
+    player: Option<NicSim>,
 }
 
 impl Nic {
@@ -51,7 +42,7 @@ impl Nic {
     }
 
     /// Our model of a ConnectX, played by `nic-sim`. The wire of its uplink ends in a new tap,
-    /// `far`, in the namespace. It gets little memory at first, so that it asks for more.
+    /// `far`, in the namespace.
     pub fn connectx(netns: &Netns, far: &str) -> Nic {
         let mut nic = Nic::connectx_with(netns, &[&format!("pf0=tap:{far}")]);
         netns.ip(&format!("link set {far} up"));
@@ -61,9 +52,8 @@ impl Nic {
 
     /// The same with these wires, as `nic-sim --wire` has them.
     pub fn connectx_with(netns: &Netns, wires: &[&str]) -> Nic {
-        let wires: Vec<&str> = wires.iter().flat_map(|wire| ["--wire", wire]).collect();
-        let player = Player::start(netns, &wires);
-        let socket = player.path("socket");
+        let player = NicSim::start(netns, wires);
+        let socket = player.socket();
         Nic {
             arguments: vec![
                 "-device".to_owned(),
@@ -84,7 +74,7 @@ impl Nic {
             return Vec::new();
         };
         let usual = |line: &&str| line.starts_with("# event ") || *line == "# reset";
-        let trace = player.said("trace");
+        let trace = player.trace();
         let lines = trace.lines();
         let bad = lines.filter(|line| line.starts_with("# ") || line.contains(" syndrome="));
         bad.filter(|line| !usual(line)).map(str::to_owned).collect()
@@ -93,7 +83,7 @@ impl Nic {
     /// The names of the commands and events that passed between the card and its driver. A card of
     /// QEMU's does not tell.
     pub fn vocabulary(&self) -> BTreeSet<String> {
-        let trace = self.player.as_ref().map(|player| player.said("trace"));
+        let trace = self.player.as_ref().map(NicSim::trace);
         let trace = trace.unwrap_or_default();
         let name = |line: &str| {
             let event = line.strip_prefix("# event ");
@@ -101,75 +91,5 @@ impl Nic {
             (event.is_some() || line.contains(" op_mod=")).then_some(word)
         };
         trace.lines().filter_map(name).collect()
-    }
-}
-
-/// A `nic-sim` that runs, in a folder of its own. It ends with the value or with the thread that
-/// started it; a test that fails prints what it said.
-#[derive(Debug)]
-struct Player {
-    process: Child,
-    folder: TempDir,
-}
-
-impl Player {
-    /// Starts it in the namespace, and waits until it is there.
-    fn start(netns: &Netns, arguments: &[&str]) -> Player {
-        let folder = tempfile::Builder::new()
-            .prefix("nic-sim")
-            .tempdir()
-            .expect("a folder for the card");
-        let path = |name: &str| folder.path().join(name);
-        fs::write(path("settings"), r#"{"objects":64}"#).expect("room for its settings");
-        let mut process = netns
-            .command("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(ours("nic-sim"))
-            .arg("--socket")
-            .arg(path("socket"))
-            .arg("--settings")
-            .arg(path("settings"))
-            .arg("--trace")
-            .arg(path("trace"))
-            .arg("--verbose")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(path("log")).expect("a file for what it says"))
-            .spawn()
-            .expect("nic-sim starts");
-        let out = process.stdout.take().expect("standard output is a pipe");
-        let player = Player { process, folder };
-        let mut out = BufReader::new(out);
-        let mut line = String::new();
-        let _ = out.read_line(&mut line);
-        assert!(line.contains("ready"), "nic-sim: {line}");
-        player
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.folder.path().join(file).display().to_string()
-    }
-
-    fn said(&self, file: &str) -> String {
-        let said = fs::read(self.folder.path().join(file)).unwrap_or_default();
-        String::from_utf8_lossy(&said).into_owned()
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if thread::panicking() {
-            let commands = self.said("trace");
-            let last = commands.lines().count().saturating_sub(LAST_LINES);
-            eprintln!("--- the last commands to the card");
-            for line in commands.lines().skip(last) {
-                eprintln!("{line}");
-            }
-            eprintln!("--- nic-sim\n{}---", self.said("log"));
-        }
     }
 }
